@@ -1,0 +1,23 @@
+"""What a suite says to imagetest: which control a test judges, and that a control does not apply here."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import pytest
+
+NOT_APPLICABLE = "not applicable: "
+"""How the reason of a skipped test begins when it was skipped by `not_applicable`."""
+
+
+def control(*ids: str) -> pytest.MarkDecorator:
+    """Bind a test to the controls of the catalogue that it judges; an unknown id is a collection error."""
+    return pytest.mark.control(*ids)
+
+
+def not_applicable(reason: str) -> NoReturn:
+    """End the running test: its control does not apply to this image, and `reason` says how that is known.
+
+    A plain `pytest.skip` means that nobody looked, which keeps the gate closed; this means that somebody did.
+    """
+    pytest.skip(NOT_APPLICABLE + reason)

@@ -1,0 +1,1 @@
+"""The nouns of the project: frozen values that say what is known and decide nothing."""

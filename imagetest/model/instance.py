@@ -1,0 +1,56 @@
+"""A throwaway machine booted from an image, and the record of its boot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where an instance answers SSH, and the two keys that make the connection trustworthy."""
+
+    host: str
+    port: int
+    user: str
+    host_key: str
+    """The pinned host key, as in an OpenSSH public key file: `ssh-ed25519 AAAA...`."""
+    key_file: str
+    """The path of the private key that was made for this run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """A throwaway machine: its identity at the driver and the way in."""
+
+    id: str
+    """The driver's own name for it, such as a container id."""
+    name: str
+    """The name of the image under test that it was booted from."""
+    address: Address
+    login: str
+    """The command that a person types to get in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """How an instance came up: evidence that the shipped artifact was booted, and how it was reached."""
+
+    driver: str
+    driver_version: str = ""
+    command: str = ""
+    """What runs as process 1, as the image declares it unless the configuration says otherwise."""
+    init: str = "command"
+    """`systemd` when systemd is process 1, else `command`."""
+    reached_by: str = ""
+    """`image` for the image's own SSH server, `gateway` for the one that imagetest brings."""
+    user: str = ""
+    host_key_fingerprint: str = ""
+    """The SHA-256 fingerprint of the host key that was pinned before the first connection."""
+    started: datetime | None = None
+    reachable_seconds: float = 0.0
+    """From the start of process 1 to the first command over SSH."""
+    ready_seconds: float = 0.0
+    """From the start of process 1 to the condition that the configuration calls ready."""
+    notes: tuple[str, ...] = ()
+    """What an auditor should know about this boot, in words."""

@@ -1,0 +1,36 @@
+"""Which image a channel points at, and the record of how it came to."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+
+class Action(enum.Enum):
+    """What a record in a channel's history says happened."""
+
+    PROMOTE = "promote"
+    REVOKE = "revoke"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """One record of a channel's append-only history."""
+
+    number: int
+    """Its place in the registry, from 1; 0 until it is recorded."""
+    channel: str
+    action: Action
+    image: str
+    """The name of the image under test."""
+    kind: str
+    reference: str
+    digest: str
+    assessment_id: str
+    gate: str
+    by: str
+    at: datetime
+    reason: str = ""
+    """Why it was revoked or rolled back; empty for a promotion, whose reason is its verdict."""
