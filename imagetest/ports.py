@@ -2,9 +2,136 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import paramiko
+
+from imagetest.execute.keys import KeyPair
 from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.image import Bake, Image, Input
+from imagetest.model.instance import Boot, Instance
+from imagetest.model.plan import BakeOrder, BootPlan
+from imagetest.model.promotion import Promotion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A step of a bake or a boot, to be shown while it happens."""
+
+    subject: str
+    """What it is about, such as a source of a template."""
+    text: str
+    detail: bool = False
+    """True for what only a verbose run shows."""
+
+
+Progress = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """All that a bake of one source depends on."""
+
+    source: str
+    inputs: tuple[Input, ...]
+    unknown: tuple[str, ...]
+    base: str
+    secrets: tuple[str, ...] = ()
+    """Values to mask wherever they appear."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """What a builder made of one source."""
+
+    source: str
+    kind: str
+    reference: str
+
+
+class Builder(Protocol):
+    """Makes images from templates."""
+
+    name: str
+
+    def version(self) -> str:
+        """Return the builder's version. Raises ProcessError when it is not installed."""
+        ...
+
+    def sources(self, order: BakeOrder) -> tuple[str, ...]:
+        """Return the names of the sources that the order bakes. Raises ConfigError when there are none."""
+        ...
+
+    def ingredients(self, order: BakeOrder) -> tuple[Ingredients, ...]:
+        """Return what each source depends on."""
+        ...
+
+    def build(
+        self, order: BakeOrder, sources: Sequence[str], *, log: Path, secrets: Sequence[str], progress: Progress
+    ) -> tuple[Artifact, ...]:
+        """Bake some sources and return one artifact for each. Raises BakeError with what the builder reported."""
+        ...
+
+
+class Connection(Protocol):
+    """The two keys that one boot uses."""
+
+    host: KeyPair
+    user: KeyPair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted:
+    """An instance that is up."""
+
+    instance: Instance
+    boot: Boot
+    transport: paramiko.Transport | None = None
+    """A connection that is open already, for whoever runs the first command."""
+    close: Callable[[], None] = lambda: None
+    """Ends what the driver runs on this side for the instance, such as a gateway."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """The keys of one boot, made before the instance is."""
+
+    host: KeyPair
+    user: KeyPair
+    key_file: Path
+
+
+class Driver(Protocol):
+    """Boots images as throwaway machines."""
+
+    name: str
+
+    def identify(self, reference: str, *, name: str) -> Image:
+        """Read the artifact and return what it is now. Raises EngineError when it is not there."""
+        ...
+
+    def boot(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+        """Boot an instance called `resource` and wait until it is ready.
+
+        Raises BootError, with the machine's last words, when it does not come up. Whatever happened, `destroy` of the
+        same resource leaves nothing.
+        """
+        ...
+
+    def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
+        """Make the image's file system reachable as it shipped: nothing of its own started, nothing brought in."""
+        ...
+
+    def destroy(self, resource: str) -> None:
+        """Remove an instance; one that is not there is fine. Raises LeakError when it cannot be removed."""
+        ...
+
+    def last_words(self, resource: str) -> str:
+        """Return the last lines that the machine logged, and its exit code where it ended."""
+        ...
 
 
 class Reporter(Protocol):
@@ -16,3 +143,33 @@ class Reporter(Protocol):
     def render(self, assessment: Assessment, verdict: Verdict) -> bytes:
         """Return the whole content of the file."""
         ...
+
+
+class Promoter(Protocol):
+    """Publishes an image for a channel, where its kind is published."""
+
+    def publish(self, image: Image, channel: str, tag: str) -> None:
+        """Make the channel's tag name the image. Raises EngineError when it cannot."""
+        ...
+
+
+class Store(Protocol):
+    """The registry: what was assessed and promoted, append-only."""
+
+    def record(self, assessment: Assessment, verdict: Verdict, document: bytes) -> None:
+        """Remember an assessment. Raises RegistryError when it cannot be written."""
+        ...
+
+    def promote(self, promotion: Promotion) -> Promotion:
+        """Append a record and return it with its number."""
+        ...
+
+    def history(self, channel: str | None = None) -> tuple[Promotion, ...]:
+        """Return the records, oldest first."""
+        ...
+
+
+__all__ = [
+    "Access", "Artifact", "Bake", "Booted", "Builder", "Driver", "Event", "Ingredients", "Progress", "Promoter",
+    "Reporter", "Store",
+]  # fmt: skip

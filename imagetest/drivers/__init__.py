@@ -1,0 +1,1 @@
+"""Places to boot an image, one folder or module each."""

@@ -1,0 +1,245 @@
+"""The Docker driver: a container from the finished image, reached over SSH on loopback."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import docker
+
+from imagetest.drivers.docker import keys, readiness
+from imagetest.drivers.docker.execution import ContainerExecutor
+from imagetest.drivers.docker.facts import Files, ImageConfig, starts_ssh
+from imagetest.drivers.docker.host import host_config
+from imagetest.errors import BootError, EngineError, LeakError
+from imagetest.execute import engine
+from imagetest.execute.interrupts import interrupts
+from imagetest.model.image import Image
+from imagetest.model.instance import Address, Boot, Instance
+from imagetest.model.plan import BootPlan
+from imagetest.ports import Access, Booted, Event, Progress
+from imagetest.transport import connection
+from imagetest.transport.gateway import Gateway
+
+LAST_LINES = 15
+
+
+class DockerDriver:
+    """Boots one container per instance; the container is called what the lease says."""
+
+    name = "docker"
+
+    @cached_property
+    def _engine(self) -> docker.APIClient:
+        return engine.connect()
+
+    def identify(self, reference: str, *, name: str) -> Image:
+        """Read the image again. Raises EngineError when it is not there."""
+        try:
+            with engine.translated(f"read image {reference!r}"):
+                found = self._engine.inspect_image(reference)
+        except EngineError as error:
+            if isinstance(error.__cause__, engine.ImageNotFound):
+                raise EngineError(
+                    f"there is no image {reference!r} in this Docker engine",
+                    hint="'docker image ls' lists what is there; 'docker pull' fetches one from a registry",
+                ) from error
+            raise
+        return Image(
+            name=name,
+            kind=self.name,
+            reference=found["Id"],
+            digest=found["Id"],
+            platform=f"{found.get('Os', '')}/{found.get('Architecture', '')}",
+            size=found.get("Size"),
+            created=_moment(found.get("Created", "")),
+        )
+
+    def boot(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+        """Boot a container and wait until it is reachable and ready."""
+        config = self._config(image, plan)
+        init = config.init if plan.init == "auto" else plan.init
+        notes = self._create(image, plan, config, init, resource)
+        files = Files(self._engine, resource)
+        own_server = plan.ssh == "image" or (plan.ssh == "auto" and starts_ssh(config, init, files, plan.port))
+        if own_server:
+            keys.place(files, access, plan.user)
+        started, clock = datetime.now(UTC), time.monotonic()
+        self._start(resource)
+        progress(Event(subject=image.name, text=f"booting {' '.join(config.argv) or 'the image'} ({init})"))
+        up = self._reach(image, plan, resource, access, own_server=own_server, deadline=clock + plan.timeout)
+        reachable = time.monotonic() - clock
+        try:
+            notes += readiness.wait(
+                up, plan, init=init, healthcheck=config.healthcheck, deadline=clock + plan.timeout,
+                state=lambda: self._state(resource),
+            )  # fmt: skip
+        except BootError as error:
+            up.close()
+            raise self._failed(resource, str(error)) from error
+        boot = replace(
+            up.boot,
+            driver_version=self._engine.version()["Version"],
+            command=" ".join(config.argv),
+            init=init,
+            started=started,
+            reachable_seconds=round(reachable, 3),
+            ready_seconds=round(time.monotonic() - clock, 3),
+            notes=(*notes, *up.boot.notes),
+        )
+        return replace(up, boot=boot)
+
+    def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
+        """Hold the image's files in a container that starts nothing of the image's own and has no network."""
+        with interrupts.held(), engine.translated(f"open image {image.name!r} at rest"):
+            self._engine.create_container(
+                image.reference, [], name=resource, entrypoint=["/bin/sh"], stdin_open=True, user="0",
+                labels={engine.LABEL: resource}, host_config=self._engine.create_host_config(network_mode="none"),
+            )  # fmt: skip
+            self._engine.start(resource)
+        return self._by_gateway(image, "root", resource, access, deadline=time.monotonic() + 30, notes=())
+
+    def destroy(self, resource: str) -> None:
+        """Remove a container with its volumes."""
+        try:
+            with interrupts.held():
+                self._engine.remove_container(resource, force=True, v=True)
+        except engine.NotFound:
+            return
+        except Exception as error:
+            if "already in progress" in str(error):
+                return
+            raise LeakError(
+                f"container {resource!r} may still be there: {error}", hint=f"docker rm --force --volumes {resource}"
+            ) from error
+
+    def last_words(self, resource: str) -> str:
+        """Return the container's state and its last log lines."""
+        with engine.translated(f"read the log of {resource!r}"):
+            state = self._state(resource)
+            log = self._engine.logs(resource, tail=LAST_LINES).decode(errors="replace").strip()
+        ended = "" if state["Running"] else f"it ended with exit code {state['ExitCode']}"
+        said = "its last log lines:\n" + "\n".join(f"    {line}" for line in log.splitlines()) if log else "it logged nothing"
+        return "; ".join(part for part in (ended, said) if part)
+
+    def _config(self, image: Image, plan: BootPlan) -> ImageConfig:
+        with engine.translated(f"read image {image.name!r}"):
+            return ImageConfig.read(self._engine.inspect_image(image.reference), plan.command)
+
+    def _create(self, image: Image, plan: BootPlan, config: ImageConfig, init: str, resource: str) -> tuple[str, ...]:
+        settings, notes = host_config(self._engine, init=init, port=None if plan.ssh == "gateway" else plan.port)
+        with interrupts.held(), engine.translated(f"make a container from image {image.name!r}"):
+            self._engine.create_container(
+                image.reference,
+                list(plan.command) or None,
+                name=resource,
+                hostname=image.name[:63],
+                environment=dict(plan.environment),
+                ports=[] if plan.ssh == "gateway" else [plan.port],
+                stdin_open=True,  # a shell as the image's command stays up as long as its input is open
+                tty=init == "systemd",  # systemd reports to a console only
+                labels={engine.LABEL: resource},
+                host_config=self._engine.create_host_config(**settings),
+            )
+        if plan.command:
+            notes = (*notes, f"the image's command was replaced by {' '.join(config.argv)!r}")
+        return notes
+
+    def _start(self, resource: str) -> None:
+        try:
+            with interrupts.held(), engine.translated(f"start container {resource!r}"):
+                self._engine.start(resource)
+        except EngineError as error:
+            raise BootError(str(error), hint="does the image's command exist in the image?") from error
+
+    def _reach(
+        self, image: Image, plan: BootPlan, resource: str, access: Access, *, own_server: bool, deadline: float
+    ) -> Booted:
+        if not own_server:
+            return self._by_gateway(image, plan.user, resource, access, deadline=deadline, notes=())
+        try:
+            return self._by_own_server(image, plan, resource, access, deadline)
+        except (connection.AuthenticationRefusedError, connection.UnsupportedServerError) as error:
+            if plan.ssh == "image":
+                raise
+            note = f"reached by the gateway, because {error}"
+            return self._by_gateway(image, plan.user, resource, access, deadline=deadline, notes=(note,))
+
+    def _by_own_server(
+        self, image: Image, plan: BootPlan, resource: str, access: Access, deadline: float
+    ) -> Booted:
+        bindings = self._engine.port(resource, plan.port)
+        if not bindings:
+            self._alive(resource)
+            raise BootError(f"container {resource!r} publishes no port {plan.port}")
+        address = Address(
+            host="127.0.0.1", port=int(bindings[0]["HostPort"]), user=plan.user,
+            host_key=access.host.public, key_file=str(access.key_file),
+        )  # fmt: skip
+        transport = self._wait(address, resource, deadline)
+        login = keys.login(address, access)
+        return _booted(image, resource, address, login, access, transport=transport, reached_by="image")
+
+    def _by_gateway(
+        self, image: Image, user: str, resource: str, access: Access, *, deadline: float, notes: tuple[str, ...]
+    ) -> Booted:
+        executor = ContainerExecutor(self._engine, resource, user=user)
+        gateway = Gateway(executor, host_key=access.host, allowed=access.user.public, user=user)
+        try:
+            address = Address(
+                host="127.0.0.1", port=gateway.port, user=user,
+                host_key=access.host.public, key_file=str(access.key_file),
+            )  # fmt: skip
+            transport = self._wait(address, resource, deadline)
+        except BaseException:
+            gateway.close()
+            raise
+        login = keys.login_through_gateway(resource, user, access)
+        up = _booted(image, resource, address, login, access, transport=transport, reached_by="gateway")
+        return replace(up, boot=replace(up.boot, notes=notes), close=gateway.close)
+
+    def _wait(self, address: Address, resource: str, deadline: float) -> Any:
+        try:
+            return connection.wait(address, deadline=deadline, alive=lambda: self._alive(resource))
+        except (connection.AuthenticationRefusedError, connection.UnsupportedServerError, connection.HostKeyError):
+            raise
+        except BootError as error:
+            raise self._failed(resource, str(error)) from error
+
+    def _state(self, resource: str) -> dict[str, Any]:
+        with engine.translated(f"look at container {resource!r}"):
+            state: dict[str, Any] = self._engine.inspect_container(resource)["State"]
+        return state
+
+    def _alive(self, resource: str) -> None:
+        if not self._state(resource)["Running"]:
+            raise BootError("the container ended by itself")
+
+    def _failed(self, resource: str, reason: str) -> BootError:
+        return BootError(
+            f"the image did not come up: {reason}; {self.last_words(resource)}",
+            hint="try it: docker run IMAGE; a command that stays is needed, and [images.NAME.boot] has timeout and command",
+        )
+
+
+def _booted(
+    image: Image, resource: str, address: Address, login: str, access: Access, *, transport: Any, reached_by: str
+) -> Booted:
+    return Booted(
+        instance=Instance(id=resource, name=image.name, address=address, login=login),
+        boot=Boot(
+            driver="docker", reached_by=reached_by, user=address.user, host_key_fingerprint=access.host.fingerprint
+        ),
+        transport=transport,
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """Read the engine's RFC 3339 time, whose fraction may have nine digits."""
+    try:
+        return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,70 @@
+"""Commands in a container through the engine's exec: what a gateway hands its commands to."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import requests
+from docker.errors import DockerException
+from docker.utils.socket import frames_iter
+
+from imagetest.transport.gateway import Process
+
+
+class ContainerExecutor:
+    """Starts commands in one container as one user."""
+
+    def __init__(self, engine: docker.APIClient, container: str, *, user: str) -> None:
+        self._engine = engine
+        self._container = container
+        self._user = user
+
+    def start(self, command: str, *, terminal: bool) -> Process:
+        """Start a command under /bin/sh. Raises OSError when the container is not there to run it."""
+        argv = ["/bin/sh", "-c", command] if command else ["/bin/sh", "-l"]
+        try:
+            made = self._engine.exec_create(self._container, argv, stdin=True, tty=terminal, user=self._user)
+            stream = self._engine.exec_start(made["Id"], socket=True, tty=terminal)
+        except (DockerException, requests.RequestException) as error:
+            raise OSError(f"the engine cannot run a command in {self._container}: {error}") from error
+        return ContainerProcess(self._engine, made["Id"], stream, terminal=terminal)
+
+
+class ContainerProcess:
+    """A command that runs in a container."""
+
+    def __init__(self, engine: docker.APIClient, identity: str, stream: Any, *, terminal: bool) -> None:
+        self._engine = engine
+        self._identity = identity
+        self._stream = stream
+        self._socket: socket.socket = getattr(stream, "_sock", stream)
+        self._frames: Iterator[tuple[int, bytes]] = frames_iter(self._socket, terminal)
+
+    def read(self) -> tuple[int, bytes]:
+        """Return a stream's number and what came on it; an empty chunk at the end."""
+        return next(self._frames, (1, b""))
+
+    def write(self, data: bytes) -> None:
+        """Send to its standard input."""
+        self._socket.sendall(data)
+
+    def close_input(self) -> None:
+        """End its standard input."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def exit_code(self) -> int:
+        """Return the exit code; 137, as of a killed process, when the container went away with it."""
+        try:
+            code = self._engine.exec_inspect(self._identity).get("ExitCode")
+        except (DockerException, requests.RequestException):
+            code = None
+        finally:
+            self._stream.close()
+        return 137 if code is None else int(code)
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Tell its terminal the new size."""
+        self._engine.exec_resize(self._identity, height=rows, width=columns)

@@ -1,0 +1,1 @@
+"""What touches this machine: processes, signals, the container engine, keys, leases, secrets to mask."""

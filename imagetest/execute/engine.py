@@ -1,0 +1,62 @@
+"""The one door to the Docker engine: connect as the docker command would, and turn its errors into ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker
+import requests
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from imagetest.errors import EngineError
+
+LABEL = "imagetest"
+"""Every container that imagetest makes carries this label; its value is the run's id."""
+
+TIMEOUT_SECONDS = 60
+
+__all__ = ["LABEL", "APIError", "ImageNotFound", "NotFound", "connect", "translated"]
+
+
+def connect() -> docker.APIClient:
+    """Return a client for the engine that the `docker` command of this user talks to.
+
+    Raises EngineError when no engine answers.
+    """
+    try:
+        if os.environ.get("DOCKER_HOST"):
+            return docker.from_env(timeout=TIMEOUT_SECONDS).api
+        context = ContextAPI.get_current_context()
+        return docker.APIClient(
+            base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=TIMEOUT_SECONDS
+        )
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise EngineError(f"no Docker engine answers: {_reason(error)}", hint=_remedy(error)) from error
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise EngineError for whatever the engine objects to; `what` says what was being done."""
+    try:
+        yield
+    except APIError as error:
+        raise EngineError(f"cannot {what}: {error.explanation or error}") from error
+    except (DockerException, requests.RequestException) as error:
+        raise EngineError(f"cannot {what}: {_reason(error)}", hint=_remedy(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    for known in ("Permission denied", "No such file or directory", "Connection refused", "timed out"):
+        if known.lower() in text.lower():
+            return known.lower()
+    return text
+
+
+def _remedy(error: Exception) -> str:
+    if "permission denied" in str(error).lower():
+        return "add yourself to the group 'docker', or run as root"
+    return "start it (systemctl start docker, or dockerd), or point DOCKER_HOST at one; 'imagetest doctor' checks it"

@@ -1,0 +1,76 @@
+"""Interrupts that cannot cut a piece of work in half."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupts:
+    """Turns SIGINT and SIGTERM into KeyboardInterrupt, and holds it back inside `held`.
+
+    A resource that is made while an interrupt arrives would otherwise be lost between the request and the answer, and
+    one that is being removed would stay.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._pending = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle the signals until the end of the context; nested use and use outside the main thread change nothing."""
+        if self._before or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self.install()
+        try:
+            yield
+        finally:
+            self.restore()
+
+    def install(self) -> None:
+        """Handle the signals from now on."""
+        if not self._before:
+            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+
+    def restore(self) -> None:
+        """Put back the handlers that were there before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold interrupts back; one that arrived meanwhile is raised at the end of the outermost context."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            self._raise_pending()
+
+    def _raise_pending(self) -> None:
+        if self._pending and not self._depth:
+            self._pending = False
+            raise KeyboardInterrupt
+
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        if self._depth:
+            self._pending = True
+            return
+        raise KeyboardInterrupt
+
+
+interrupts = Interrupts()
+"""The one instance, because a process has one table of signal handlers."""

@@ -1,0 +1,106 @@
+"""Leases: a note on disk of each resource, written before it is made and removed when it is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from imagetest.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A resource that somebody must remove: what it is, what it is called, and the process that answers for it."""
+
+    kind: str
+    """The name of the driver that can remove it: `docker`."""
+    resource: str
+    """Its name at that driver, chosen before it is made."""
+    image: str
+    """The name of the image under test, for people."""
+    pid: int
+    started: str
+    """When that process started, as the kernel counts, so that a reused process id is not taken for it."""
+    kept: bool = False
+    """True when its owner left it up on purpose."""
+
+
+class Leases:
+    """The folder of all leases of one project."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def take(self, kind: str, resource: str, image: str) -> Lease:
+        """Write a lease for a resource that is about to be made.
+
+        Raises StorageError when it cannot be written; then the resource must not be made.
+        """
+        pid = os.getpid()
+        lease = Lease(kind=kind, resource=resource, image=image, pid=pid, started=process_start(pid))
+        self._write(lease)
+        return lease
+
+    def keep(self, resource: str) -> None:
+        """Note that the resource stays up on purpose."""
+        for lease in self:
+            if lease.resource == resource:
+                self._write(Lease(**{**asdict(lease), "kept": True}))
+
+    def release(self, resource: str) -> None:
+        """Forget a resource that is gone."""
+        self._path(resource).unlink(missing_ok=True)
+
+    def __iter__(self) -> Iterator[Lease]:
+        """Return all leases, oldest first."""
+        for path in sorted(self._folder.glob("*.json"), key=lambda path: path.name):
+            try:
+                yield Lease(**json.loads(path.read_text()))
+            except FileNotFoundError:
+                continue  # its owner removed it meanwhile
+            except (ValueError, TypeError) as error:
+                raise StorageError(
+                    f"lease {path} cannot be read: {error}", hint="see what it names is gone, then delete the file"
+                ) from error
+
+    def abandoned(self) -> list[Lease]:
+        """Return the leases whose owner is gone and that were not kept on purpose."""
+        return [lease for lease in self if not lease.kept and not owner_is_alive(lease)]
+
+    def _path(self, resource: str) -> Path:
+        return self._folder / f"{resource}.json"
+
+    def _write(self, lease: Lease) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            draft = self._path(lease.resource).with_suffix(".new")
+            draft.write_text(json.dumps(asdict(lease)))
+            draft.replace(self._path(lease.resource))
+        except OSError as error:
+            raise StorageError(
+                f"cannot write a lease into {self._folder}: {error.strerror}",
+                hint="nothing was started; make room or permissions there, or choose another folder with [imagetest] state",
+            ) from error
+
+
+def process_start(pid: int) -> str:
+    """Return when a process started, in the kernel's clock ticks since boot (proc(5), field 22), or an empty string."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def owner_is_alive(lease: Lease) -> bool:
+    """Say whether the process that took the lease still runs."""
+    try:
+        os.kill(lease.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process_start(lease.pid) == lease.started

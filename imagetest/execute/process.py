@@ -1,0 +1,122 @@
+"""Run local programs: the only module that imports subprocess."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagetest.errors import ProcessError
+from imagetest.execute.interrupts import interrupts
+
+GRACE_SECONDS = 120.0
+"""How long a cancelled program may take to clean up before it is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a program that ended left: its exit code and what it wrote."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def run(*argv: str, timeout: float = 60, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Completed:
+    """Run a program to its end, whatever its exit code; bytes that are not UTF-8 are replaced.
+
+    Raises ProcessError when it cannot be started or takes longer than `timeout` seconds.
+    """
+    try:
+        done = subprocess.run(argv, check=False, capture_output=True, timeout=timeout, cwd=cwd, env=env)
+    except subprocess.TimeoutExpired as error:
+        raise ProcessError(f"{argv[0]!r} did not finish within {timeout:.0f} seconds") from error
+    except OSError as error:
+        raise _cannot_start(argv[0], error) from error
+    return Completed(
+        exit_code=done.returncode,
+        stdout=done.stdout.decode(errors="replace"),
+        stderr=done.stderr.decode(errors="replace"),
+    )
+
+
+def output(*argv: str, timeout: float = 60, cwd: Path | None = None) -> str:
+    """Return the trimmed output of a program that succeeds.
+
+    Raises ProcessError, with what the program said, when it does not.
+    """
+    done = run(*argv, timeout=timeout, cwd=cwd)
+    if done.exit_code:
+        said = done.stderr.strip() or done.stdout.strip()
+        raise ProcessError(f"{argv[0]!r} exited with {done.exit_code}: {said}")
+    return done.stdout.strip()
+
+
+def stream(
+    argv: Sequence[str],
+    *,
+    on_line: Callable[[bytes], None],
+    cwd: Path,
+    env: Mapping[str, str],
+    on_start: Callable[[int], None] = lambda _pid: None,
+) -> int:
+    """Run a program and hand over each line of its output as it comes; return its exit code.
+
+    It runs in a session of its own, so that a terminal's Ctrl-C reaches this process alone. When this process is
+    interrupted, the program gets one SIGTERM and `GRACE_SECONDS` to clean up; when this process dies, one SIGTERM.
+    Raises ProcessError when it cannot be started.
+    """
+    with interrupts.held():
+        try:
+            child = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - single-threaded here
+            )
+        except OSError as error:
+            raise _cannot_start(argv[0], error) from error
+        on_start(child.pid)
+    assert child.stdout is not None  # noqa: S101 - told to the type checker
+    try:
+        for line in child.stdout:
+            on_line(line)
+        return child.wait()
+    except BaseException:
+        with interrupts.held():
+            _cancel(child, on_line)
+        raise
+    finally:
+        child.stdout.close()
+
+
+def _cannot_start(program: str, error: OSError) -> ProcessError:
+    if isinstance(error, FileNotFoundError):
+        return ProcessError(f"{program!r} is not installed", hint="run 'imagetest doctor' to see how to get it")
+    return ProcessError(f"{program!r} cannot be started: {error.strerror}")
+
+
+def _cancel(child: subprocess.Popen[bytes], on_line: Callable[[bytes], None]) -> None:
+    """Ask once, drain what it still says, and kill only what does not end."""
+    child.terminate()
+    try:
+        rest, _ = child.communicate(timeout=GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        rest, _ = child.communicate()
+    for line in rest.splitlines(keepends=True):
+        on_line(line)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel send SIGTERM when the parent ends (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -1,0 +1,50 @@
+"""What is asked for: how to bake an image and how to boot it, as the configuration says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BakeOrder:
+    """A template and everything that the user gives with it."""
+
+    name: str
+    """The name under test; an image of one of several sources is called `NAME.SOURCE`."""
+    template: Path
+    project: Path
+    """The folder that Packer runs in, and that relative paths are relative to."""
+    sources: tuple[str, ...] = ()
+    """Which of the template's sources; none means all of them."""
+    excluded: tuple[str, ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    var_files: tuple[Path, ...] = ()
+    inputs: tuple[str, ...] = ()
+    """Patterns of further files that the bake reads, relative to the project."""
+    reuse: str = "known"
+    """`known`: an earlier bake is taken when nothing changed and everything is known; `always`: when nothing changed
+    as far as is known; `never`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootPlan:
+    """How an instance is to be booted and when it counts as up."""
+
+    driver: str = "docker"
+    user: str = "root"
+    ssh: str = "auto"
+    """`image`: the image's own SSH server; `gateway`: the one that imagetest brings; `auto`: the image's, if it has one."""
+    port: int = 22
+    """Where the image's own SSH server listens, inside."""
+    init: str = "auto"
+    """`systemd`, `command`, or `auto`: what the image's own command says."""
+    command: tuple[str, ...] = ()
+    """Replaces the image's command; empty boots what ships."""
+    environment: tuple[tuple[str, str], ...] = ()
+    ready: str = ""
+    """A command on the instance that succeeds once it is ready for the checks."""
+    timeout: float = 60.0
+    """Seconds until a boot that has not come up is given up."""
+    command_timeout: float = 120.0
+    """Seconds that one command of a check may take."""

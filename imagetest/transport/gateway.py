@@ -1,0 +1,192 @@
+"""An SSH server on this side of the wall, for machines that have none.
+
+It listens on loopback, lets in one key, presents one host key, and hands each command to an `Executor`, such as the
+container engine's exec. Nothing of it enters the machine: no server, no key, no account.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from types import TracebackType
+from typing import Protocol, Self
+
+import paramiko
+from paramiko import common
+
+from imagetest.execute.keys import KeyPair
+
+CHUNK = 32768
+STDERR = 2
+
+
+class Process(Protocol):
+    """A command that runs on the machine."""
+
+    def read(self) -> tuple[int, bytes]:
+        """Return the number of the stream (1 or 2) and what came on it; an empty chunk at the end."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send to its standard input."""
+        ...
+
+    def close_input(self) -> None:
+        """End its standard input."""
+        ...
+
+    def exit_code(self) -> int:
+        """Return the exit code, once `read` has come to the end."""
+        ...
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Tell its terminal the new size."""
+        ...
+
+
+class Executor(Protocol):
+    """Starts commands on the machine."""
+
+    def start(self, command: str, *, terminal: bool) -> Process:
+        """Start a command in a shell; an empty one is a login shell."""
+        ...
+
+
+class Gateway:
+    """Serves SSH on loopback until it is closed."""
+
+    def __init__(self, executor: Executor, *, host_key: KeyPair, allowed: str, user: str) -> None:
+        self._server_of = _Factory(executor, host_key=host_key, allowed=allowed, user=user)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._transports: list[paramiko.Transport] = []
+        threading.Thread(target=self._accept, name="gateway", daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        """Return the port on 127.0.0.1."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop listening and end every session."""
+        self._listener.close()
+        for transport in self._transports:
+            transport.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                channel, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            transport = self._server_of.serve(channel)
+            if transport is not None:
+                self._transports.append(transport)
+
+
+def serve_one(channel: socket.socket, executor: Executor, *, host_key: KeyPair, allowed: str, user: str) -> None:
+    """Serve one connection to its end: what an OpenSSH client's ProxyCommand talks to."""
+    transport = _Factory(executor, host_key=host_key, allowed=allowed, user=user).serve(channel)
+    if transport is not None:
+        transport.join()
+
+
+class _Factory:
+    """Makes the server side of a connection."""
+
+    def __init__(self, executor: Executor, *, host_key: KeyPair, allowed: str, user: str) -> None:
+        self._executor = executor
+        self._allowed = allowed
+        self._user = user
+        self._host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key.private))
+
+    def serve(self, channel: socket.socket) -> paramiko.Transport | None:
+        """Start serving a connection; None when the client went away at once."""
+        transport = paramiko.Transport(channel)
+        transport.daemon = True
+        transport.add_server_key(self._host_key)
+        try:
+            transport.start_server(
+                event=threading.Event(), server=_Server(self._executor, allowed=self._allowed, user=self._user)
+            )
+        except (paramiko.SSHException, EOFError, OSError):
+            transport.close()
+            return None
+        return transport
+
+
+class _Server(paramiko.ServerInterface):
+    """What one client may do: log in with the one key, then run commands."""
+
+    def __init__(self, executor: Executor, *, allowed: str, user: str) -> None:
+        self._executor = executor
+        self._allowed = allowed.split()[1]
+        self._user = user
+        self._terminals: set[int] = set()
+        self._processes: dict[int, Process] = {}
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        known = username == self._user and key.get_base64() == self._allowed
+        return common.AUTH_SUCCESSFUL if known else common.AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return common.OPEN_SUCCEEDED if kind == "session" else common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_pty_request(self, channel: paramiko.Channel, *_details: object) -> bool:
+        self._terminals.add(channel.chanid)
+        return True
+
+    def check_channel_window_change_request(
+        self, channel: paramiko.Channel, width: int, height: int, pixelwidth: int, pixelheight: int
+    ) -> bool:
+        process = self._processes.get(channel.chanid)
+        if process is not None:
+            process.resize(rows=height, columns=width)
+        return True
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        return self._start(channel, command.decode("utf-8", "surrogateescape"))
+
+    def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
+        return self._start(channel, "")
+
+    def _start(self, channel: paramiko.Channel, command: str) -> bool:
+        process = self._executor.start(command, terminal=channel.chanid in self._terminals)
+        self._processes[channel.chanid] = process
+        for pump in (_pump_in, _pump_out):
+            threading.Thread(target=pump, args=(channel, process), daemon=True).start()
+        return True
+
+
+def _pump_in(channel: paramiko.Channel, process: Process) -> None:
+    try:
+        while data := channel.recv(CHUNK):
+            process.write(data)
+        process.close_input()
+    except (OSError, EOFError, paramiko.SSHException):
+        return  # the other direction ends the channel
+
+
+def _pump_out(channel: paramiko.Channel, process: Process) -> None:
+    try:
+        while True:
+            stream, data = process.read()
+            if not data:
+                break
+            (channel.sendall_stderr if stream == STDERR else channel.sendall)(data)
+        channel.send_exit_status(process.exit_code())
+    except (OSError, EOFError, paramiko.SSHException):
+        pass  # the client went away, or the machine did: both end the channel
+    finally:
+        channel.close()
