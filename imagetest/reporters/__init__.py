@@ -1,0 +1,1 @@
+"""Render an assessment and its verdict; a reporter decides nothing."""

@@ -1,0 +1,158 @@
+"""The assessment as JUnit XML, in the form that Jenkins, GitLab and pytest's `xunit2` agree on.
+
+The schema allows no properties in a test case: a case names its controls in its output, and the suite has a property
+for each control.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from xml.etree import ElementTree as ET
+
+from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.finding import Check, Status
+from imagetest.policy.coverage import Coverage, Row, elapsed, measure, utc
+from imagetest.reporters.text import exit_of, plural, readable
+
+TAGS = {
+    Status.FAILED: "failure",
+    Status.ERROR: "error",
+    Status.NOT_REVIEWED: "skipped",
+    Status.NOT_APPLICABLE: "skipped",
+}
+"""What a case contains to say its status; a case that passed contains nothing."""
+
+
+class JunitReporter:
+    """Writes one suite for the image, a case for each check, and the gate's own case at the end."""
+
+    filename = "junit.xml"
+
+    def render(self, assessment: Assessment, verdict: Verdict) -> bytes:
+        """Return the XML document."""
+        coverage = measure(assessment, verdict)
+        suite = ET.Element("testsuite", name=readable(assessment.image.name))
+        suite.append(_properties(assessment, verdict, coverage))
+        judged: dict[str, list[Row]] = {}
+        for row in coverage.rows:
+            for check_id in row.finding.checks:
+                judged.setdefault(check_id, []).append(row)
+        image = assessment.image.name
+        suite.extend(_case_of_check(check, judged.get(check.id, []), image) for check in assessment.checks)
+        suite.extend(_cases_without_check(coverage, image))
+        suite.extend(_case_of_error(number, error) for number, error in enumerate(assessment.errors, start=1))
+        suite.append(_case_of_gate(verdict))
+        _sum_up(suite, assessment)
+        root = ET.Element("testsuites")
+        root.append(suite)
+        ET.indent(root)
+        document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+        return document + b"\n"
+
+
+def _sum_up(suite: ET.Element, assessment: Assessment) -> None:
+    suite.set("tests", str(len(suite.findall("testcase"))))
+    for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("time", _seconds(elapsed(assessment.started, assessment.finished)))
+    suite.set("timestamp", utc(assessment.started).isoformat(timespec="seconds"))
+    suite.set("hostname", readable(assessment.operator.rpartition("@")[2]))
+    suite.set("id", readable(assessment.id))
+
+
+def _properties(assessment: Assessment, verdict: Verdict, coverage: Coverage) -> ET.Element:
+    image, bake = assessment.image, assessment.bake
+    known = {
+        "assessment": assessment.id,
+        "image.name": image.name,
+        "image.kind": image.kind,
+        "image.reference": image.reference,
+        "image.digest": image.digest,
+        "image.platform": image.platform,
+        "bake.base": bake.base if bake else "",
+        "bake.commit": bake.commit if bake else "",
+        "bake.key": bake.key if bake else "",
+        "profile": assessment.profile.name,
+        "gate": verdict.gate,
+        "verdict": "open" if verdict.open else "closed",
+    }
+    parent = ET.Element("properties")
+    for name, value in known.items():
+        ET.SubElement(parent, "property", name=name, value=readable(value))
+    for row in coverage.rows:
+        value = " ".join((row.control.severity.value, row.finding.status.value, *_excuses(row)))
+        ET.SubElement(parent, "property", name=f"control.{readable(row.control.id)}", value=readable(value))
+    return parent
+
+
+def _excuses(row: Row) -> Iterator[str]:
+    if row.waived and row.finding.waiver:
+        yield f"waived by {row.finding.waiver.approved_by} until {row.finding.waiver.expires}"
+    if row.tolerated:
+        yield "tolerated by the gate"
+
+
+def _case_of_check(check: Check, rows: list[Row], image: str) -> ET.Element:
+    path, _, name = check.id.partition("::")
+    module = path.removesuffix(".py").replace("/", ".")
+    case = _case(module, f"{name.replace('::', '.') or module} [{image}]", seconds=check.seconds)
+    excuses = [f"{row.control.id}: {excuse}" for row in rows for excuse in _excuses(row)]
+    _conclude(case, check.status, message="; ".join(filter(None, (check.message, *excuses))), detail=check.detail)
+    _say(case, "\n".join((*_bindings(rows), *_commands(check))))
+    return case
+
+
+def _cases_without_check(coverage: Coverage, image: str) -> Iterator[ET.Element]:
+    """Yield a case for each control that rests on no check: a reader of this file alone must not miss it."""
+    for row in coverage.rows:
+        if row.finding.checks:
+            continue
+        case = _case("controls", f"{row.control.id} [{image}]")
+        message = "; ".join((row.finding.message or "no check is bound to this control", *_excuses(row)))
+        _conclude(case, row.finding.status, message=message)
+        _say(case, "\n".join(_bindings([row])))
+        yield case
+
+
+def _case_of_error(number: int, error: str) -> ET.Element:
+    case = _case("imagetest", f"run error {number}")
+    _conclude(case, Status.ERROR, message=error.partition("\n")[0], detail=error)
+    return case
+
+
+def _case_of_gate(verdict: Verdict) -> ET.Element:
+    case = _case("imagetest", "gate")
+    if not verdict.open:
+        lines = (" ".join(filter(None, (o.rule, o.control_id))) + f": {o.message}" for o in verdict.objections)
+        message = f"gate {verdict.gate!r} is closed: {plural(len(verdict.objections), 'objection')}"
+        _conclude(case, Status.FAILED, message=message, detail="\n".join(lines))
+    return case
+
+
+def _bindings(rows: list[Row]) -> Iterator[str]:
+    for row in rows:
+        yield f"control {row.control.id} severity {row.control.severity.value} status {row.finding.status.value}"
+
+
+def _commands(check: Check) -> Iterator[str]:
+    for command in check.commands:
+        yield f"$ {command.command}  # {exit_of(command)}"
+
+
+def _case(classname: str, name: str, *, seconds: float = 0.0) -> ET.Element:
+    return ET.Element("testcase", classname=readable(classname), name=readable(name), time=_seconds(seconds))
+
+
+def _conclude(case: ET.Element, status: Status, *, message: str, detail: str = "") -> None:
+    if tag := TAGS.get(status):
+        conclusion = ET.SubElement(case, tag, type=status.value, message=readable(message))
+        conclusion.text = readable(detail) or None
+
+
+def _say(case: ET.Element, text: str) -> None:
+    if text:
+        ET.SubElement(case, "system-out").text = readable(text)
+
+
+def _seconds(seconds: float | None) -> str:
+    return f"{max(seconds or 0.0, 0.0):.3f}"
