@@ -8,7 +8,7 @@ permits-root-login) # somebody needed to look at a machine, and left the door op
     echo 'PermitRootLogin yes' >/etc/ssh/sshd_config.d/00-support.conf
     ;;
 leaves-a-private-key) # a deploy key that fetched the sources stayed behind
-    mkdir --mode=0700 /root/.ssh
+    mkdir -p -m 0700 /root/.ssh
     ssh-keygen -q -t ed25519 -N '' -C deploy -f /root/.ssh/id_ed25519
     rm /root/.ssh/id_ed25519.pub
     ;;
