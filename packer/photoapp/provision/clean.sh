@@ -3,7 +3,8 @@
 set -eu
 
 apt-get clean
-rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/ldconfig/* /var/lib/dpkg/*-old
+find /var/lib/apt/lists -type f -delete
+rm -rf /var/cache/debconf/*-old /var/cache/ldconfig/* /var/lib/dpkg/*-old
 rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 rm -f /root/.*_history /root/.wget-hsts
 

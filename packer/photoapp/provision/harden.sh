@@ -16,3 +16,4 @@ sed -i -E \
     -e 's/^(PASS_MAX_DAYS\s+).*/\1365/' \
     -e 's/^(PASS_MIN_DAYS\s+).*/\11/' \
     /etc/login.defs
+chmod 0600 /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*

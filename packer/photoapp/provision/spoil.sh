@@ -1,6 +1,7 @@
 #!/bin/sh
 # For the demo: three mistakes that people do make, one of them at a time. docs/demo.md says which control sees each.
 set -eu
+umask 077
 
 case $BREAKAGE in
 none) ;;
@@ -8,7 +9,7 @@ permits-root-login) # somebody needed to look at a machine, and left the door op
     echo 'PermitRootLogin yes' >/etc/ssh/sshd_config.d/00-support.conf
     ;;
 leaves-a-private-key) # a deploy key that fetched the sources stayed behind
-    mkdir -p -m 0700 /root/.ssh
+    mkdir -p /root/.ssh
     ssh-keygen -q -t ed25519 -N '' -C deploy -f /root/.ssh/id_ed25519
     rm /root/.ssh/id_ed25519.pub
     ;;

@@ -1,0 +1,1 @@
+"""What the demo's photo gallery promises."""
