@@ -1,0 +1,1 @@
+"""Hardening and hygiene that every image of the Debian family should have."""
