@@ -24,7 +24,7 @@ UNRECORDED = "no finding was recorded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many of each status; `waived` and `tolerated` are contained in those numbers, not added to them."""
+    """How many of each status; the last three are contained in those numbers, not added to them."""
 
     not_applicable: int = 0
     passed: int = 0
@@ -33,6 +33,8 @@ class Counts:
     error: int = 0
     waived: int = 0
     tolerated: int = 0
+    excused: int = 0
+    """Waived or tolerated: one that is both counts once."""
 
     @property
     def total(self) -> int:
@@ -214,6 +216,7 @@ def _count(rows: Iterable[Row]) -> Counts:
         **Counter(row.finding.status.value for row in rows),
         waived=sum(row.waived for row in rows),
         tolerated=sum(row.tolerated for row in rows),
+        excused=sum(row.excused for row in rows),
     )
 
 

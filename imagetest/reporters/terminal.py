@@ -12,7 +12,7 @@ from imagetest.model.finding import Status
 from imagetest.policy.coverage import Coverage, Row, measure
 from imagetest.reporters.text import WORDS, duration, line, plural, short
 
-AT_MOST = 12
+AT_MOST = 8
 """How many lines each list of controls or objections may take before it refers to the report."""
 
 NARROWEST = 40
@@ -46,7 +46,7 @@ def summary(assessment: Assessment, verdict: Verdict, *, width: int = 80, report
         *(Line(Style.BAD, f"  run error: {error}") for error in assessment.errors),
         *_some(_failing(coverage)),
         *_some(_not_reviewed(coverage)),
-        *_some(Line(Style.BAD, f"  objection {o.rule}: {o.message}") for o in verdict.objections),
+        *_some(_objections(verdict, coverage, said=assessment.errors)),
         *([Line(Style.MUTED, f"  report {report}")] if report else []),
         _answer(verdict),
     ]
@@ -85,14 +85,25 @@ def _excuse(row: Row) -> str:
     if row.waived and waiver:
         return f", waived until {waiver.expires} by {waiver.approved_by}"
     if waiver:
-        return f", waiver not in force, it ended on {waiver.expires}"
+        return ", waiver not in force"
     return ", tolerated" if row.tolerated else ""
 
 
 def _not_reviewed(coverage: Coverage) -> Iterator[Line]:
     for row in coverage.with_status(Status.NOT_REVIEWED):
         need = ", required" if row.required else ""
-        yield Line(Style.WARN, f"  not reviewed {row.control.id} ({row.control.severity.value}{need}{_excuse(row)})")
+        about = f"{row.control.id} ({row.control.severity.value}{need}{_excuse(row)})"
+        yield Line(Style.WARN, f"  not reviewed {about} {row.reason}")
+
+
+def _objections(verdict: Verdict, coverage: Coverage, *, said: tuple[str, ...]) -> Iterator[Line]:
+    """Yield every objection; a message that stands above already is not said again."""
+    reasons = {row.control.id: row.reason for row in coverage.rows}
+    for objection in verdict.objections:
+        about = " ".join(filter(None, (objection.rule, objection.control_id)))
+        known = reasons.get(objection.control_id)
+        repeated = objection.message in said or (known and known in objection.message)
+        yield Line(Style.BAD, f"  objection {about}" + ("" if repeated else f": {objection.message}"))
 
 
 def _some(lines: Iterable[Line]) -> list[Line]:

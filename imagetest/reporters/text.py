@@ -18,7 +18,6 @@ WORDS = {
 """What each status is called, in the order in which reports show them."""
 
 MINUTE = 60
-HOUR = 60 * MINUTE
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, among them the escape that starts a terminal sequence
@@ -26,6 +25,7 @@ _HIDDEN = re.compile(
     "\ud800-\udfff\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff]"  # not characters at all
 )
 _BREAK = re.compile("[\t\n\r][ \t\n\r]*")
+_LONG_DIGEST = re.compile(r"(?<![0-9a-f])([0-9a-f]{12})[0-9a-f]{20,}")
 _SYMBOLS = 0x2400
 _DELETE = 0x7F
 
@@ -53,13 +53,14 @@ def duration(seconds: float | None) -> str:
     """Return seconds as people say them: `120 ms`, `4.2 s`, `3 min 12 s`, `1 h 02 min`."""
     if seconds is None:
         return ""
-    if seconds < 1:
+    if round(seconds, 3) < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < MINUTE:
+    if round(seconds, 1) < MINUTE:
         return f"{seconds:.1f} s"
-    if seconds < HOUR:
-        return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:02.0f} s"
-    return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:02.0f} min"
+    minutes, rest = divmod(round(seconds), MINUTE)
+    if minutes < MINUTE:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // MINUTE} h {minutes % MINUTE:02} min"
 
 
 def size(number: int | None) -> str:
@@ -76,10 +77,9 @@ def size(number: int | None) -> str:
     return f"{value / 1000:.1f} TB"
 
 
-def short(digest: str) -> str:
-    """Return the first twelve digits of a digest, with its algorithm."""
-    algorithm, colon, digits = digest.rpartition(":")
-    return f"{algorithm}{colon}{digits[:12]}"
+def short(name: str) -> str:
+    """Return the name with its digest, or the digest that it is, cut to the first twelve digits."""
+    return _LONG_DIGEST.sub(r"\1", name)
 
 
 def plural(number: int, noun: str) -> str:
