@@ -28,6 +28,11 @@ variable "breakage" {
   type        = string
   default     = "none"
   description = "For the demo: permits-root-login, leaves-a-private-key or does-not-serve spoils the image; none does not."
+
+  validation {
+    condition     = contains(["none", "permits-root-login", "leaves-a-private-key", "does-not-serve"], var.breakage)
+    error_message = "The breakage is none, permits-root-login, leaves-a-private-key or does-not-serve."
+  }
 }
 
 source "docker" "photoapp" {

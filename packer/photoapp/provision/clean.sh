@@ -3,7 +3,7 @@
 set -eu
 
 apt-get clean
-find /var/lib/apt/lists -type f -delete
+find /var/lib/apt/lists /var/cache/apt -type f -delete
 rm -rf /var/cache/debconf/*-old /var/cache/ldconfig/* /var/lib/dpkg/*-old
 rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 rm -f /root/.*_history /root/.wget-hsts
