@@ -18,7 +18,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, browse() as page:
         report = Path(folder) / "report.html"
         report.write_bytes(HtmlReporter().render(document.assessment, document.verdict))
-        page.look_like(width=1400, height=1060)
+        page.look_like(width=1400, height=1010)
         page.call("Emulation.setScrollbarsHidden", hidden=True)
         page.open(report)
         PICTURE.write_bytes(page.screenshot())

@@ -35,6 +35,16 @@ def test_nothing_has_to_be_scrolled_sideways(page: Page, width: int) -> None:
     assert page.value("document.documentElement.scrollWidth") <= width
 
 
+def test_following_a_link_to_a_control_unfolds_its_evidence(page: Page) -> None:
+    unfolded = "document.getElementById('control-boot-ready').parentElement.open"
+    page.value("document.querySelectorAll('details').forEach(one => one.open = false)")
+    before = page.value(unfolded)
+    page.value("document.querySelector('a[href=\"#control-boot-ready\"]').click()")
+
+    assert before is False
+    assert page.value(unfolded) is True
+
+
 def test_dark_and_light_differ(page: Page) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     page.look_like(width=1000, scheme="light")

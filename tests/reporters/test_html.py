@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 from lxml import etree  # type: ignore[import-untyped]
-from lxml import html as lxml_html  # type: ignore[import-untyped]
+from lxml import html as lxml_html
 
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.finding import Check, Status
@@ -105,7 +105,7 @@ def test_what_is_waived_keeps_its_status_and_names_who_approved_it_until_when() 
     assert "Waived · approved by R. Okafor, security · until the end of 2026-12-31 UTC" in excused
     assert "Tolerated" in excused
     assert "expired-waiver" not in excused
-    assert "Waiver not in force" in text_of("//details[@id='control-expired-waiver']")
+    assert "Waiver not in force" in text_of("//details[div/@id='control-expired-waiver']")
 
 
 def test_what_nobody_evaluated_is_listed_with_its_reason() -> None:
@@ -162,11 +162,11 @@ def test_every_piece_of_evidence_stands_escaped_under_its_control() -> None:
 def test_a_truncated_output_and_a_missing_exit_code_are_marked() -> None:
     assert "stdout 338.4 kB sha256" in text_of("//details[contains(., 'big.log')]")
     assert "truncated" in text_of("//strong[@class='cut']")
-    assert "no exit code · 30.0 s" in text_of("//details[@id='control-kernel-hardening']")
+    assert "no exit code · 30.0 s" in text_of("//details[div/@id='control-kernel-hardening']")
 
 
 def test_a_command_is_shown_with_its_machine_its_exit_code_and_its_times() -> None:
-    commands = text_of("//details[@id='control-no-cloud-credentials']//details")
+    commands = text_of("//details[div/@id='control-no-cloud-credentials']//details")
 
     assert "exit 1 · 3.9 s started 2026-11-03 14:03:51 UTC · on the image at rest" in commands
 
@@ -180,7 +180,7 @@ def test_evidence_that_two_controls_rest_on_is_written_once() -> None:
     )
     tree = lxml_html.document_fromstring(page_of(replace(ASSESSMENT, findings=findings)))
 
-    assert "its evidence stands under boot-ready" in text_of("//details[@id='control-logs-persist']", tree)
+    assert "its evidence stands under boot-ready" in text_of("//details[div/@id='control-logs-persist']", tree)
 
 
 def test_evidence_that_is_missing_or_belongs_to_no_finding_is_pointed_out() -> None:
@@ -198,7 +198,7 @@ def test_each_framework_lists_reference_control_and_status() -> None:
 
 
 def test_failures_are_unfolded_and_what_passed_is_folded() -> None:
-    unfolded = set(TREE.xpath("//details[@class='control' and @open]/@id"))
+    unfolded = set(TREE.xpath("//details[@class='control' and @open]/div/@id"))
 
     assert "control-sshd-no-passwords" in unfolded
     assert "control-boot-ready" not in unfolded
