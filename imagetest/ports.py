@@ -156,6 +156,10 @@ class Promoter(Protocol):
 class Store(Protocol):
     """The registry: what was assessed and promoted, append-only."""
 
+    def check(self) -> None:
+        """Find out whether records can be appended. Raises RegistryError."""
+        ...
+
     def record(self, assessment: Assessment, verdict: Verdict, document: bytes) -> None:
         """Remember an assessment. Raises RegistryError when it cannot be written."""
         ...

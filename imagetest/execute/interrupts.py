@@ -41,8 +41,18 @@ class Interrupts:
         if not self._before:
             self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
 
+    @property
+    def pending(self) -> bool:
+        """Say whether an interrupt is being held back."""
+        return self._pending
+
+    def hold(self) -> None:
+        """Hold interrupts back until `restore`: what comes now must be brought to its end."""
+        self._depth += 1
+
     def restore(self) -> None:
-        """Put back the handlers that were there before."""
+        """Put back the handlers that were there before, and forget what was held back."""
+        self._depth, self._pending = 0, False
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}

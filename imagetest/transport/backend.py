@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import paramiko
@@ -18,26 +19,39 @@ from imagetest.transport.shell import Answer, CommandTimeoutError, Shell
 NAME = "imagetest"
 """Hosts are written `imagetest://NAME`, with the name of an image under test."""
 
+REST = "+at-rest"
+"""What follows a name when the image before its first boot is meant."""
+
 COMMAND_SECONDS = 120.0
-"""How long a command of a check may run when the configuration does not say."""
+"""How long a command of a check may run when nobody says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that can be spoken to."""
+
+    address: Address
+    transport: paramiko.Transport | None = None
+    """A connection that is open already."""
+    timeout: float = COMMAND_SECONDS
+    """Seconds that one command may take."""
 
 
 class Switchboard:
     """Knows where each image under test answers, and where commands are recorded."""
 
     def __init__(
-        self, *, addresses: Callable[[str], Address], recorder: Recorder, on_lost: Callable[[str], None]
+        self, *, machine: Callable[[str], Machine], recorder: Recorder, on_lost: Callable[[str, str], None]
     ) -> None:
-        self.addresses = addresses
+        self.machine = machine
         self.recorder = recorder
         self.on_lost = on_lost
-        self.timeout = COMMAND_SECONDS
         self._lines: dict[str, Line] = {}
 
-    def line(self, name: str, machine: str = "") -> Line:
+    def line(self, name: str) -> Line:
         """Return the line to a machine; it connects when the first command runs."""
         if name not in self._lines:
-            self._lines[name] = Line(self, name, machine)
+            self._lines[name] = Line(self, name)
         return self._lines[name]
 
     def hang_up(self) -> None:
@@ -50,10 +64,11 @@ class Switchboard:
 class Line:
     """A connection to one machine that is opened on demand and never repeats a command by itself."""
 
-    def __init__(self, switchboard: Switchboard, name: str, machine: str) -> None:
+    def __init__(self, switchboard: Switchboard, name: str) -> None:
         self._switchboard = switchboard
         self._name = name
-        self._machine = machine
+        self._place = "at rest" if name.endswith(REST) else ""
+        self._machine: Machine | None = None
         self._transport: paramiko.Transport | None = None
         self._shell: Shell | None = None
         self._lost: str = ""
@@ -68,17 +83,18 @@ class Line:
         started, clock = time.time(), time.monotonic()
         answer: Answer | None = None
         try:
-            answer = self._open().run(command, timeout=self._switchboard.timeout)
+            shell, machine = self._open()
+            answer = shell.run(command, timeout=machine.timeout)
         except CommandTimeoutError:
             self._shell = None
             raise
         except MachineLostError as error:
             self._lost = f"{self._name!r} was lost: {error}"
-            self._switchboard.on_lost(self._lost)
+            self._switchboard.on_lost(self._name.removesuffix(REST), self._lost)
             raise
         finally:
             self._switchboard.recorder.record(
-                command, answer, started=started, seconds=time.monotonic() - clock, machine=self._machine
+                command, answer, started=started, seconds=time.monotonic() - clock, machine=self._place
             )
         return answer
 
@@ -88,12 +104,13 @@ class Line:
             self._transport.close()
         self._transport = self._shell = None
 
-    def _open(self) -> Shell:
+    def _open(self) -> tuple[Shell, Machine]:
+        machine = self._machine = self._machine or self._switchboard.machine(self._name)
         if self._transport is None:
-            self._transport = connection.connect(self._switchboard.addresses(self._name))
+            self._transport = machine.transport or connection.connect(machine.address)
         if self._shell is None:
             self._shell = Shell(self._transport)
-        return self._shell
+        return self._shell, machine
 
 
 class Backend(base.BaseBackend):
@@ -103,15 +120,18 @@ class Backend(base.BaseBackend):
     switchboard: Switchboard | None = None
     """Set for the whole process, because testinfra makes backends from a class path and a string."""
 
-    def __init__(self, hostspec: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(hostspec, *args, **kwargs)
-        self.name = hostspec
-
     def run(self, command: str, *args: str, **_kwargs: Any) -> base.CommandResult:
         """Run a command on the instance."""
         if self.switchboard is None:
-            raise MachineLostError(f"no instance of {self.name!r} was booted")
+            raise MachineLostError(f"no instance of {self.hostname!r} was booted")
         text = self.get_command(command, *args)
-        name, _, machine = self.name.partition("+")
-        answer = self.switchboard.line(self.name, "at rest" if machine else "").run(text)
+        answer = self.switchboard.line(self.hostname).run(text)
         return self.result(answer.exit_code, self.encode(text), answer.stdout, answer.stderr)
+
+    def decode(self, data: bytes) -> str:
+        """Read output as UTF-8; other bytes survive as surrogates, so that a file's name can be given back."""
+        return data.decode("utf-8", "surrogateescape")
+
+    def encode(self, data: str) -> bytes:
+        """Write a command as it will be sent."""
+        return data.encode("utf-8", "surrogateescape")

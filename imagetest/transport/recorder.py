@@ -24,7 +24,7 @@ class Recorder:
         """Add a command; `started` is a POSIX time, and no answer means that none came."""
         self._commands.append(
             Command(
-                command=self._redact(command),
+                command=self._redact(command.encode("utf-8", "backslashreplace").decode()),
                 exit_code=None if answer is None else answer.exit_code,
                 stdout=self._output(b"" if answer is None else answer.stdout),
                 stderr=self._output(b"" if answer is None else answer.stderr),

@@ -1,0 +1,1 @@
+"""Ways to make an image, one folder or module each."""

@@ -1,0 +1,228 @@
+"""The Packer builder: find out what a bake depends on, run it, and tell what came of it."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from imagetest.builders.packer import ingredients
+from imagetest.builders.packer.stream import Transcript, parse
+from imagetest.builders.packer.template import Block, Template, read
+from imagetest.errors import BakeError, ConfigError, ProcessError
+from imagetest.execute import engine, process
+from imagetest.execute.redact import Redactor
+from imagetest.model.plan import BakeOrder
+from imagetest.ports import Artifact, Event, Ingredients, Progress
+
+PROGRAM = "packer"
+
+BOOTABLE = {"packer.post-processor.docker-import": "docker", "packer.post-processor.docker-tag": "docker"}
+"""Packer's builder ids, as it reports them with an artifact, and the driver that boots what they made."""
+
+WITH_INIT = (1, 7)
+"""The first version that has `packer init`."""
+
+WITHOUT_PLUGINS = (1, 10)
+"""The first version that brings no plugins of its own."""
+
+
+class PackerBuilder:
+    """Drives the `packer` that the user has, 1.6 or newer."""
+
+    name = PROGRAM
+
+    @cached_property
+    def _version(self) -> str:
+        if shutil.which(PROGRAM) is None:
+            raise ProcessError(
+                "'packer' is not installed", hint="get it from https://developer.hashicorp.com/packer/install"
+            )
+        done = process.run(PROGRAM, "version", "-machine-readable", env=_environment())
+        messages = [parse(line.encode()) for line in done.stdout.splitlines()]
+        found = [one.data[0] for one in messages if one is not None and one.kind == "version" and one.data]
+        if not found:
+            raise ProcessError(f"'packer version' did not say a version: {(done.stdout + done.stderr).strip()}")
+        return found[0]
+
+    def version(self) -> str:
+        """Return Packer's version."""
+        return self._version
+
+    def sources(self, order: BakeOrder) -> tuple[str, ...]:
+        """Return the names of the sources to bake."""
+        return tuple(source.name for source in _chosen(_template(order), order))
+
+    def ingredients(self, order: BakeOrder) -> tuple[Ingredients, ...]:
+        """Return what each source depends on."""
+        template = _template(order)
+        made_by = " ".join([f"packer {self._version}", *self._plugins()])
+        return tuple(
+            ingredients.gather(template, source, order, builder=made_by, base=_base_digest)
+            for source in _chosen(template, order)
+        )
+
+    def build(
+        self, order: BakeOrder, sources: Sequence[str], *, log: Path, secrets: Sequence[str], progress: Progress
+    ) -> tuple[Artifact, ...]:
+        """Bake some sources."""
+        redact = Redactor(secrets)
+        transcript = Transcript(
+            show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail))
+        )
+        template = _template(order)
+        with tempfile.TemporaryDirectory(prefix="imagetest-packer-") as scratch, log.open("w", encoding="utf-8") as file:
+
+            def hear(line: bytes) -> None:
+                file.write(redact(line.decode(errors="replace")))
+                message = parse(line)
+                if message is not None:
+                    transcript.hear(message)
+                elif line.strip():
+                    transcript.said.append(line.decode(errors="replace").strip())
+
+            environment = {**_environment(), "TMPDIR": scratch}
+            try:
+                if template.plugins and self._at_least(WITH_INIT):
+                    self._initialise(order, hear, environment, transcript)
+                code = process.stream(self._command(order, template, sources), on_line=hear, cwd=order.project, env=environment)
+            finally:
+                _remove(transcript.containers)
+        return self._artifacts(order, template, sources, transcript, code, redact)
+
+    def _command(self, order: BakeOrder, template: Template, sources: Sequence[str]) -> list[str]:
+        argv = [PROGRAM, "build", "-machine-readable"]
+        if len(sources) < len(template.sources):
+            argv.append(f"-only={','.join(sources)}")
+        argv += [f"-var-file={path}" for path in order.var_files]
+        for name, value in order.variables:
+            argv += ["-var", f"{name}={value}"]
+        return [*argv, str(order.template)]
+
+    def _initialise(self, order: BakeOrder, hear: object, environment: dict[str, str], transcript: Transcript) -> None:
+        assert callable(hear)  # noqa: S101 - a local function
+        argv = [PROGRAM, "init", "-machine-readable", str(order.template)]
+        if process.stream(argv, on_line=hear, cwd=order.project, env=environment):
+            said = _first_line(" ".join(transcript.said)) or "it did not say why"
+            raise BakeError(f"'packer init' cannot install what {order.template.name} requires: {said}")
+
+    def _artifacts(
+        self, order: BakeOrder, template: Template, sources: Sequence[str], heard: Transcript, code: int, redact: Redactor
+    ) -> tuple[Artifact, ...]:
+        """Return one bootable artifact for each source; with any missing, say what Packer said."""
+        found = [self._artifact(source, heard) for source in _named(template, sources)]
+        if code or any(one is None for one in found):
+            errors = [f"{source}: {text}" for source, texts in heard.errors.items() for text in texts]
+            said = "; ".join(dict.fromkeys(errors)) or _relevant(heard.said) or "Packer reported no error"
+            reason = self._hint(said)
+            raise BakeError(f"the bake of {order.name!r} failed: {redact(said)}", hint=reason)
+        return tuple(one for one in found if one is not None)
+
+    def _artifact(self, source: Block, heard: Transcript) -> Artifact | None:
+        names = (source.name, f"{source.type}.{source.name}")  # JSON templates are reported by either since 1.8.6
+        made = [one for name in names for _, one in sorted(heard.artifacts.get(name, {}).items())]
+        usable = [one for one in made if one.get("builder-id") in BOOTABLE and "<sensitive>" not in one.get("id", "")]
+        if made and not usable:
+            raise BakeError(
+                f"source {source.name!r} made {made[0].get('string') or 'an artifact'!r}, which no driver can boot",
+                hint=f"drivers boot: {', '.join(sorted(set(BOOTABLE.values())))}; does the docker source have commit = true?",
+            )
+        if not usable:
+            return None
+        best = next((one for one in usable if one["id"].startswith("sha256:")), usable[0])
+        return Artifact(source=source.name, kind=BOOTABLE[best["builder-id"]], reference=best["id"])
+
+    def _hint(self, said: str) -> str:
+        text = " ".join(said.split())
+        if "plugin" in text and ("not installed" in text or "unknown by Packer" in text):
+            return "'packer init TEMPLATE', or for JSON 'packer plugins install github.com/hashicorp/docker', gets the plugin"
+        if "required_plugins" in text and not self._at_least(WITH_INIT):
+            return f"Packer {self._version} knows no required_plugins: keep that block in a file of its own, or use 1.7 or newer"
+        return "the whole of what Packer said is in the run's bake.log"
+
+    def _at_least(self, version: tuple[int, int]) -> bool:
+        numbers = [int(one) for one in re.findall(r"\d+", self._version)[:2]]
+        return tuple(numbers) >= version
+
+    def _plugins(self) -> list[str]:
+        """Return the installed plugins with their versions, where Packer brings none of its own."""
+        if not self._at_least(WITHOUT_PLUGINS):
+            return []
+        done = process.run(PROGRAM, "plugins", "installed", env=_environment())
+        return sorted(Path(line).name for line in done.stdout.splitlines() if line.strip())
+
+
+@lru_cache(maxsize=8)
+def _template(order: BakeOrder) -> Template:
+    return read(order)
+
+
+def _chosen(template: Template, order: BakeOrder) -> list[Block]:
+    """Return the sources that the order names, by `only` and `except`; patterns are allowed."""
+    known = [source.name for source in template.sources]
+    if not known:
+        raise ConfigError(f"{order.template} has no source to bake", hint="a build block needs 'sources'")
+    for pattern in (*order.sources, *order.excluded):
+        if not fnmatch.filter(known, pattern):
+            raise ConfigError(f"unknown source {pattern!r} of {order.template.name} (known: {', '.join(known)})")
+    chosen = [
+        source
+        for source in template.sources
+        if (not order.sources or any(fnmatch.fnmatch(source.name, one) for one in order.sources))
+        and not any(fnmatch.fnmatch(source.name, one) for one in order.excluded)
+    ]
+    if not chosen:
+        raise ConfigError(f"'only' and 'except' of {order.name!r} leave no source of {order.template.name}")
+    return chosen
+
+
+def _named(template: Template, sources: Sequence[str]) -> list[Block]:
+    return [source for source in template.sources if source.name in sources]
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which Packer calls nobody and publishes nothing."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HCP_", "PACKER_LOG"))}
+    return {**kept, "CHECKPOINT_DISABLE": "1", "PACKER_NO_COLOR": "1"}
+
+
+def _base_digest(reference: str, pull: bool) -> tuple[str, str]:  # noqa: FBT001 - a callback's plain flag
+    """Look a base image up: in its registry where Packer will pull it, else in this engine."""
+    client = engine.connect()
+    if pull:
+        try:
+            found = client.inspect_distribution(reference)
+            return str(found["Descriptor"]["digest"]), ""
+        except Exception:  # noqa: BLE001 - whatever a registry and the way to it can answer
+            return "", f"the registry does not say what the base image {reference!r} is now"
+    try:
+        return str(client.inspect_image(reference)["Id"]), ""
+    except engine.ImageNotFound:
+        return "", f"the base image {reference!r} is not there yet"
+
+
+def _remove(containers: set[str]) -> None:
+    """Remove the containers of a bake that are still there, as after a second interrupt."""
+    if not containers:
+        return
+    client = engine.connect()
+    for container in containers:
+        try:
+            client.remove_container(container, force=True, v=True)
+        except engine.APIError:
+            continue  # Packer removed it, as it should
+
+
+def _first_line(text: str) -> str:
+    return " ".join(text.split())[:400]
+
+
+def _relevant(said: list[str]) -> str:
+    """Return the errors that Packer printed outside of any source, without its closing remarks."""
+    lines = [" ".join(one.split()) for one in said]
+    return "; ".join(dict.fromkeys(one for one in lines if not one.startswith("==>")))[:1000]

@@ -1,0 +1,72 @@
+"""Packer's machine-readable output: `timestamp,target,type,data...`, one message a line.
+
+The format and its escapes are documented at https://developer.hashicorp.com/packer/docs/commands#machine-readable-output.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+MINIMUM_FIELDS = 3
+
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+HEADLINE = re.compile(r"^(?:==>|-->) (?P<source>[^:]+?)(?: \([\w-]+\))?: (?P<text>.*)$", re.DOTALL)
+DETAIL = re.compile(r"^ +(?P<source>[^ :]+?)(?: \([\w-]+\))?: (?P<text>.*)$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One line of the stream."""
+
+    target: str
+    kind: str
+    data: tuple[str, ...]
+
+
+def parse(line: bytes) -> Message | None:
+    """Read a line; None for one that is none of Packer's messages, such as a crash report."""
+    fields = line.decode(errors="replace").rstrip("\r\n").split(",")
+    if len(fields) < MINIMUM_FIELDS or not fields[0].isdigit():
+        return None
+    return Message(target=fields[1], kind=fields[2], data=tuple(_unescape(one) for one in fields[3:]))
+
+
+def _unescape(text: str) -> str:
+    return ANSI.sub("", text.replace("%!(PACKER_COMMA)", ",").replace("\\r", "").replace("\\n", "\n"))
+
+
+@dataclass(kw_only=True)
+class Transcript:
+    """What a build said: its artifacts and errors by source, and the containers it started."""
+
+    show: Callable[[str, str, bool], None]
+    """Called with source, text and whether it is a mere detail."""
+    artifacts: dict[str, dict[int, dict[str, str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
+    errors: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    said: list[str] = field(default_factory=list)
+    """What was reported as an error outside of any source."""
+    containers: set[str] = field(default_factory=set)
+
+    def hear(self, message: Message) -> None:
+        """Take a message in."""
+        if message.kind == "ui":
+            self._ui(*(message.data + ("", ""))[:2])
+        elif message.kind == "error" and message.data:
+            self.errors[message.target].append(message.data[0])
+        elif message.kind == "artifact" and len(message.data) > MINIMUM_FIELDS - 1:
+            number, key, value = int(message.data[0]), message.data[1], message.data[2]
+            self.artifacts[message.target][number].setdefault(key, value)
+
+    def _ui(self, level: str, text: str) -> None:
+        if (started := re.search(r"Container ID: ([0-9a-f]{12,64})", text)) is not None:
+            self.containers.add(started[1])
+        if (headline := HEADLINE.match(text)) is not None:
+            self.show(headline["source"], headline["text"], False)  # noqa: FBT003 - a callback's plain flag
+        elif (detail := DETAIL.match(text)) is not None:
+            self.show(detail["source"], detail["text"], True)  # noqa: FBT003
+        elif text.strip() and level == "error":
+            self.said.append(text.strip())

@@ -1,0 +1,1 @@
+"""What the user configured, checked as a whole, and the adapters that it names."""

@@ -1,0 +1,81 @@
+"""The shape of imagetest.toml."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+"""What an image, a gate or a channel may be called: it becomes part of container names, tags and file names."""
+
+Name = Annotated[str, Field(pattern=NAME)]
+Scalar = str | bool | int | float
+
+
+class Strict(BaseModel):
+    """A table in which every key is known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class BootTable(Strict):
+    """`[images.NAME.boot]`: how an instance is booted."""
+
+    driver: str = "docker"
+    user: str = "root"
+    ssh: Literal["auto", "image", "gateway"] = "auto"
+    port: Annotated[int, Field(ge=1, le=65535)] = 22
+    init: Literal["auto", "systemd", "command"] = "auto"
+    command: list[str] = []
+    environment: dict[str, Scalar] = {}
+    ready: str = ""
+    timeout: Annotated[float, Field(gt=0)] = 60.0
+    command_timeout: Annotated[float, Field(gt=0)] = 120.0
+
+
+class ImageTable(Strict):
+    """`[images.NAME]`: an image under test."""
+
+    template: str | None = None
+    image: str | None = None
+    only: list[str] = []
+    except_: Annotated[list[str], Field(alias="except")] = []
+    variables: dict[str, Scalar | list[Scalar] | dict[str, Scalar]] = {}
+    var_files: list[str] = []
+    inputs: list[str] = []
+    reuse: Literal["known", "always", "never"] = "known"
+    suites: list[str] = ["baseline"]
+    profile: str | None = None
+    gate: str = "default"
+    boot: BootTable = BootTable()
+
+
+class GateTable(Strict):
+    """`[gates.NAME]`: what a verdict is decided by."""
+
+    tolerate: list[Literal["unrated", "low", "medium", "high"]] = []
+    waivers: list[str] = []
+
+
+class ChannelTable(Strict):
+    """`[channels.NAME]`: where promoted images go."""
+
+    gate: str = "default"
+    tag: str = "{image}:{channel}"
+
+
+class ProjectTable(Strict):
+    """`[imagetest]`: the project as a whole."""
+
+    registry: str | None = None
+    state: str = ".imagetest"
+
+
+class File(Strict):
+    """The whole file."""
+
+    imagetest: ProjectTable = ProjectTable()
+    images: dict[Name, ImageTable] = {}
+    gates: dict[Name, GateTable] = {}
+    channels: dict[Name, ChannelTable] = {}

@@ -1,0 +1,191 @@
+"""Load imagetest.toml: the whole file is checked, and every mistake is said at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from imagetest.config import schema
+from imagetest.config.mistakes import Mistakes, read_toml, unknown
+from imagetest.config.suites import Library
+from imagetest.config.waivers import load_waivers
+from imagetest.errors import ConfigError
+from imagetest.model.control import Severity
+from imagetest.policy.gate import Gate
+
+FILE_NAME = "imagetest.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the project is, and what its file says."""
+
+    project: Path
+    """The folder of imagetest.toml, or the current one where there is none."""
+    file: Path | None = None
+    images: Mapping[str, schema.ImageTable] = field(default_factory=dict)
+    gates: Mapping[str, Gate] = field(default_factory=lambda: {"default": Gate(name="default")})
+    channels: Mapping[str, schema.ChannelTable] = field(default_factory=dict)
+    registry: str = ""
+    """An SQLAlchemy URL; empty for a SQLite file in the state folder."""
+    state: Path = Path(".imagetest")
+
+    @property
+    def registry_url(self) -> str:
+        """Return where promotions are recorded: the environment's IMAGETEST_REGISTRY, the file's, or the default."""
+        return os.environ.get("IMAGETEST_REGISTRY") or self.registry or f"sqlite:///{self.state / 'registry.sqlite'}"
+
+    @property
+    def library(self) -> Library:
+        """Return the suites that can be named."""
+        return Library(self.project)
+
+
+def load(path: Path | None = None, *, start: Path | None = None) -> Settings:
+    """Load a file, or the one in `start` or the closest folder above it; without one, defaults.
+
+    Raises ConfigError with every mistake.
+    """
+    file = path or _find(start or Path.cwd())
+    if file is None:
+        project = (start or Path.cwd()).resolve()
+        return Settings(project=project, state=project / ".imagetest")
+    file = file.resolve()
+    tables, text = read_toml(file)
+    mistakes = Mistakes(file, text)
+    parsed = _parse(tables, mistakes)
+    if parsed is None:
+        mistakes.raise_if_any()
+        raise ConfigError(f"{file} cannot be understood")
+    settings = _settings(file, parsed, mistakes)
+    _check_references(settings, mistakes)
+    mistakes.raise_if_any()
+    return settings
+
+
+def _find(start: Path) -> Path | None:
+    for folder in [start.resolve(), *start.resolve().parents]:
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    return None
+
+
+def _parse(tables: dict[str, Any], mistakes: Mistakes) -> schema.File | None:
+    """Check the shape; what is sound of a file with mistakes is kept, so that its references are checked too."""
+    try:
+        return schema.File.model_validate(tables)
+    except ValidationError as error:
+        for one in error.errors():
+            place = [part for part in one["loc"] if part != "[key]" and not _is_union_member(part)]
+            mistakes.add(place, _message(dict(one), place))
+            _drop(tables, place)
+    try:
+        return schema.File.model_validate(tables)
+    except ValidationError:
+        return None
+
+
+def _is_union_member(part: object) -> bool:
+    return part in {"str", "bool", "int", "float"} or (isinstance(part, str) and part.startswith(("list[", "dict[")))
+
+
+def _drop(tables: dict[str, Any], place: list[Any]) -> None:
+    node: Any = tables
+    for part in place[:-1]:
+        node = node.get(part) if isinstance(node, dict) else None
+    if isinstance(node, dict):
+        node.pop(place[-1], None)
+
+
+def _message(error: dict[str, Any], place: list[Any]) -> str:
+    kind, ctx = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return unknown("setting", str(place[-1]), _known_keys(place[:-1]))
+    if kind == "literal_error":
+        return f"got {error['input']!r}, expected {ctx['expected']}"
+    if kind == "string_pattern_mismatch":
+        return f"{error['input']!r} is no name: expected small letters, digits, '.', '_' and '-', 63 at most"
+    text = str(error["msg"]).removeprefix("Input ").replace("should be", "expected").replace("valid ", "")
+    return f"{text}, got {error['input']!r}"
+
+
+def _known_keys(place: list[Any]) -> list[str]:
+    """Follow a place down the schema and list what may stand there."""
+    table: type[BaseModel] = schema.File
+    tables: dict[str, type[BaseModel]] = {
+        "imagetest": schema.ProjectTable,
+        "images": schema.ImageTable,
+        "gates": schema.GateTable,
+        "channels": schema.ChannelTable,
+        "boot": schema.BootTable,
+    }
+    for part in place:
+        table = tables.get(str(part), table)
+    return [info.alias or name for name, info in table.model_fields.items()]
+
+
+def _settings(file: Path, parsed: schema.File, mistakes: Mistakes) -> Settings:
+    project = file.parent
+    gates = {
+        name: Gate(
+            name=name,
+            tolerate=frozenset(Severity(severity) for severity in table.tolerate),
+            waivers=load_waivers([project / path for path in table.waivers], ("gates", name, "waivers"), mistakes),
+        )
+        for name, table in parsed.gates.items()
+    }
+    gates.setdefault("default", Gate(name="default"))
+    return Settings(
+        project=project,
+        file=file,
+        images=parsed.images,
+        gates=gates,
+        channels=parsed.channels,
+        registry=_registry(project, parsed.imagetest.registry),
+        state=project / parsed.imagetest.state,
+    )
+
+
+def _registry(project: Path, url: str | None) -> str:
+    """Make a relative SQLite path relative to the project."""
+    prefix = "sqlite:///"
+    if url and url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{project / url.removeprefix(prefix)}"
+    return url or ""
+
+
+def _check_references(settings: Settings, mistakes: Mistakes) -> None:
+    for name, image in settings.images.items():
+        _check_image(settings, name, image, mistakes)
+    for name, channel in settings.channels.items():
+        if channel.gate not in settings.gates:
+            mistakes.add(("channels", name, "gate"), unknown("gate", channel.gate, settings.gates))
+        if "{image}" not in channel.tag and len(settings.images) > 1:
+            mistakes.add(("channels", name, "tag"), "several images would share one tag: expected '{image}' in it")
+
+
+def _check_image(settings: Settings, name: str, image: schema.ImageTable, mistakes: Mistakes) -> None:
+    place = ("images", name)
+    if bool(image.template) == bool(image.image):
+        mistakes.add(place, "expected either 'template' or 'image', the one to bake or the one that exists")
+    if image.image and not image.image.startswith("docker:"):
+        mistakes.add((*place, "image"), f"got {image.image!r}, expected 'docker:REFERENCE'")
+    if image.template and not (settings.project / image.template).exists():
+        mistakes.add((*place, "template"), f"there is no {image.template!r} in {settings.project}")
+    for path in image.var_files:
+        if not (settings.project / path).is_file():
+            mistakes.add((*place, "var_files"), f"there is no {path!r} in {settings.project}")
+    for suite in image.suites:
+        if settings.library.suite(suite) is None:
+            mistakes.add((*place, "suites"), unknown("suite", suite, settings.library.suites()))
+    if image.profile and settings.library.profile_path(image.profile) is None:
+        mistakes.add((*place, "profile"), unknown("profile", image.profile, settings.library.profiles()))
+    if image.gate not in settings.gates:
+        mistakes.add((*place, "gate"), unknown("gate", image.gate, settings.gates))
+    if image.boot.driver != "docker":
+        mistakes.add((*place, "boot", "driver"), unknown("driver", image.boot.driver, ["docker"]))

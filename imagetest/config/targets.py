@@ -1,0 +1,139 @@
+"""What `--image` names: a configured image, a template, or an image that exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imagetest.config.mistakes import unknown
+from imagetest.config.schema import ImageTable
+from imagetest.config.settings import Settings
+from imagetest.errors import ConfigError
+from imagetest.model.plan import BakeOrder, BootPlan
+from imagetest.policy.gate import Gate
+
+PREBUILT = "docker:"
+"""How the name of an image that exists begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One image to be judged, and how."""
+
+    name: str
+    order: BakeOrder | None = None
+    """How to bake it; None when it exists."""
+    source: str = ""
+    """The template's source that this target is baked from."""
+    reference: str = ""
+    """The image that exists; empty when it is baked."""
+    plan: BootPlan
+    suites: tuple[Path, ...]
+    profile: str
+    """The name of the profile; empty for none."""
+    gate: Gate
+    implied: bool = False
+    """True when nobody chose the suites and the profile: tests that are named on the command line replace them."""
+
+
+def resolve(value: str, settings: Settings) -> Target:
+    """Return what a value of `--image` names, before the sources of its template are known.
+
+    Raises ConfigError when it names nothing.
+    """
+    if value in settings.images:
+        return _configured(value, settings)
+    if value.startswith(PREBUILT):
+        reference = value.removeprefix(PREBUILT)
+        if not reference:
+            raise ConfigError("--image 'docker:' names no image", hint="write docker:REFERENCE, such as docker:web:7")
+        return replace(_plain(_slug(reference), settings), reference=reference)
+    path = Path(value)
+    if is_template(path):
+        order = BakeOrder(name=_slug(_stem(path)), template=path.resolve(), project=Path.cwd())
+        return replace(_plain(order.name, settings), order=order)
+    if path.exists():
+        raise ConfigError(f"--image {value!r} is no Packer template", hint="expected *.pkr.hcl, *.json or a folder of them")
+    raise ConfigError(
+        f"--image: {unknown('image', value, settings.images)}",
+        hint="name one of imagetest.toml, a path to a Packer template, or docker:REFERENCE",
+    )
+
+
+def split(target: Target, sources: tuple[str, ...]) -> tuple[Target, ...]:
+    """Return one target for each source of the template; a single one keeps the plain name."""
+    if len(sources) == 1:
+        return (replace(target, source=sources[0]),)
+    names = [source.rpartition(".")[2] for source in sources]
+    if len(set(names)) < len(names):
+        names = [source.replace(".", "-") for source in sources]
+    return tuple(
+        replace(target, source=source, name=f"{target.name}.{_slug(name)}")
+        for source, name in zip(sources, names, strict=True)
+    )
+
+
+def is_template(path: Path) -> bool:
+    """Say whether a path looks like a template of Packer's."""
+    if path.is_dir():
+        return any(path.glob("*.pkr.hcl")) or any(path.glob("*.pkr.json"))
+    return path.is_file() and path.name.endswith((".pkr.hcl", ".json"))
+
+
+def _configured(name: str, settings: Settings) -> Target:
+    table = settings.images[name]
+    return Target(
+        name=name,
+        order=_order(name, table, settings) if table.template else None,
+        reference=(table.image or "").removeprefix(PREBUILT),
+        plan=BootPlan(
+            **table.boot.model_dump(exclude={"command", "environment"}),
+            command=tuple(table.boot.command),
+            environment=tuple((key, _text(value)) for key, value in table.boot.environment.items()),
+        ),
+        suites=tuple(path for suite in table.suites if (path := settings.library.suite(suite))),
+        profile=table.profile or "",
+        gate=settings.gates[table.gate],
+    )
+
+
+def _order(name: str, table: ImageTable, settings: Settings) -> BakeOrder:
+    return BakeOrder(
+        name=name,
+        template=settings.project / (table.template or ""),
+        project=settings.project,
+        sources=tuple(table.only),
+        excluded=tuple(table.except_),
+        variables=tuple((key, _text(value)) for key, value in table.variables.items()),
+        var_files=tuple(settings.project / path for path in table.var_files),
+        inputs=tuple(table.inputs),
+        reuse=table.reuse,
+    )
+
+
+def _plain(name: str, settings: Settings) -> Target:
+    """Return the target of an image that the configuration does not know: the baseline, all of it."""
+    suite = settings.library.suite("baseline")
+    return Target(
+        name=name, plan=BootPlan(), suites=(suite,) if suite else (), profile="baseline", gate=settings.gates["default"],
+        implied=True,
+    )
+
+
+def _text(value: object) -> str:
+    """Write a value as Packer's -var takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _stem(path: Path) -> str:
+    name = path.resolve().name
+    for ending in (".pkr.hcl", ".pkr.json", ".json"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _slug(text: str) -> str:
+    """Turn a reference into a name that is good for containers, tags and files."""
+    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).strip("-._")[:60] or "image"

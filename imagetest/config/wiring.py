@@ -1,0 +1,43 @@
+"""Put the adapters that the configuration names behind the ports: the composition root."""
+
+from __future__ import annotations
+
+from imagetest.config import plugins
+from imagetest.config.settings import Settings
+from imagetest.execute.leases import Leases
+from imagetest.ports import Builder, Driver, Promoter, Reporter, Store
+
+
+def builder(name: str = "packer") -> Builder:
+    """Return a builder."""
+    made: Builder = plugins.load("builders", name)()
+    return made
+
+
+def driver(name: str) -> Driver:
+    """Return a driver."""
+    made: Driver = plugins.load("drivers", name)()
+    return made
+
+
+def reporters() -> tuple[Reporter, ...]:
+    """Return every reporter that is installed."""
+    return tuple(plugins.load("reporters", name)() for name in plugins.names("reporters"))
+
+
+def promoter(kind: str) -> Promoter:
+    """Return the promoter of a kind of image."""
+    made: Promoter = plugins.load("promoters", kind)()
+    return made
+
+
+def store(settings: Settings) -> Store:
+    """Return the registry, opened on first use."""
+    from imagetest.registry.store import SqlStore  # noqa: PLC0415 - SQLAlchemy costs nothing until it is needed
+
+    return SqlStore(settings.registry_url)
+
+
+def leases(settings: Settings) -> Leases:
+    """Return the project's leases."""
+    return Leases(settings.state / "leases")

@@ -1,0 +1,1 @@
+"""The use cases: one public function or class a module, handed its ports."""

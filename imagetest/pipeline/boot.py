@@ -1,0 +1,112 @@
+"""Boot instances so that none is ever lost: a lease before it is made, its removal whatever happens."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from imagetest.errors import ImagetestError, LeakError, StorageError
+from imagetest.execute import keys
+from imagetest.execute.interrupts import interrupts
+from imagetest.execute.leases import Leases
+from imagetest.model.image import Image
+from imagetest.model.plan import BootPlan
+from imagetest.ports import Access, Booted, Driver, Progress
+
+
+class Fleet:
+    """The instances of one run."""
+
+    def __init__(self, *, run: str, leases: Leases, folder: Path, drivers: Callable[[str], Driver]) -> None:
+        self._run = run
+        self._leases = leases
+        self._folder = folder
+        self._drivers = drivers
+        self._up: dict[str, tuple[Driver, Booted | None]] = {}
+
+    def boot(self, image: Image, plan: BootPlan, progress: Progress) -> Booted:
+        """Boot an image as it ships. Raises BootError, after removing what was made."""
+        return self._start(
+            image, plan.driver, "", lambda driver, resource, access: driver.boot(
+                image, plan, resource=resource, access=access, progress=progress
+            )
+        )  # fmt: skip
+
+    def rest(self, image: Image, plan: BootPlan, suffix: str = "") -> Booted:
+        """Open an image as it is before its first boot."""
+        return self._start(
+            image, plan.driver, "-rest" + suffix,
+            lambda driver, resource, access: driver.rest(image, resource=resource, access=access),
+        )  # fmt: skip
+
+    def destroy(self, resource: str) -> None:
+        """Remove an instance and everything that was made for it. Raises LeakError when it cannot be removed."""
+        with interrupts.held():
+            driver, booted = self._up[resource]
+            if booted is not None:
+                if booted.transport is not None:
+                    booted.transport.close()
+                booted.close()
+            driver.destroy(resource)
+            self._leases.release(resource)
+            shutil.rmtree(self._folder / resource, ignore_errors=True)
+            del self._up[resource]
+
+    def keep(self, resource: str) -> None:
+        """Leave an instance up on purpose, with the keys to get in."""
+        with interrupts.held():
+            _, booted = self._up.pop(resource)
+            self._leases.keep(resource)
+            if booted is not None:
+                booted.close()
+
+    def close(self) -> list[LeakError]:
+        """Remove whatever is still up, and return what could not be."""
+        leaks = []
+        with interrupts.held():
+            for resource in list(self._up):
+                try:
+                    self.destroy(resource)
+                except LeakError as error:
+                    leaks.append(error)
+                    del self._up[resource]
+        return leaks
+
+    def last_words(self, resource: str) -> str:
+        """Return what the machine logged last."""
+        driver, _ = self._up[resource]
+        return driver.last_words(resource)
+
+    def _start(
+        self, image: Image, driver_name: str, suffix: str, start: Callable[[Driver, str, Access], Booted]
+    ) -> Booted:
+        driver = self._drivers(driver_name)
+        resource = f"imagetest-{self._run}-{image.name}{suffix}"
+        with interrupts.held():
+            self._leases.take(driver.name, resource, image.name)
+            self._up[resource] = (driver, None)
+        try:
+            booted = start(driver, resource, self._access(resource))
+        except BaseException as error:
+            self._abandon(resource, error)
+            raise
+        self._up[resource] = (driver, booted)
+        return booted
+
+    def _abandon(self, resource: str, error: BaseException) -> None:
+        try:
+            self.destroy(resource)
+        except LeakError as leak:
+            if isinstance(error, ImagetestError):
+                raise leak from error
+            raise
+
+    def _access(self, resource: str) -> Access:
+        folder = self._folder / resource
+        try:
+            folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+            user = keys.generate()
+            return Access(host=keys.generate(), user=user, key_file=user.write(folder / "id"))
+        except OSError as error:
+            raise StorageError(f"cannot write the run's keys into {folder}: {error.strerror}") from error

@@ -1,0 +1,54 @@
+"""Let an image into a channel: the only way is an open verdict over the very bytes that were tested."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from imagetest.errors import GateClosedError
+from imagetest.execute.interrupts import interrupts
+from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.image import Image
+from imagetest.model.promotion import Action, Promotion
+from imagetest.ports import Driver, Promoter, Store
+
+
+def promote(
+    assessment: Assessment,
+    verdict: Verdict,
+    *,
+    channel: str,
+    tag: str,
+    driver: Driver,
+    promoter: Promoter,
+    store: Store,
+    by: str,
+    now: datetime,
+) -> Promotion:
+    """Record the promotion, then tag the image.
+
+    The record comes first: a tag without a record would be a promotion that nobody can account for, while a record
+    whose tag failed is seen by `imagetest channels` and mended by promoting again. Raises GateClosedError when the verdict
+    is closed or the artifact is no longer what was tested.
+    """
+    if not verdict.open:
+        reasons = "; ".join(objection.message for objection in verdict.objections[:3])
+        raise GateClosedError(f"{assessment.image.name!r} is not promoted to {channel!r}: {reasons}")
+    _still_the_same(assessment.image, driver)
+    entry = Promotion(
+        number=0, channel=channel, action=Action.PROMOTE, image=assessment.image.name, kind=assessment.image.kind,
+        reference=assessment.image.reference, digest=assessment.image.digest, assessment_id=assessment.id,
+        gate=verdict.gate, by=by, at=now,
+    )  # fmt: skip
+    with interrupts.held():
+        recorded = store.promote(entry)
+        promoter.publish(assessment.image, channel, tag)
+    return recorded
+
+
+def _still_the_same(image: Image, driver: Driver) -> None:
+    now = driver.identify(image.reference, name=image.name)
+    if now.digest != image.digest:
+        raise GateClosedError(
+            f"{image.name!r} changed after it was tested: {image.digest} was judged, {now.digest} is there now",
+            hint="verify it again",
+        )

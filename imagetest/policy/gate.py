@@ -1,0 +1,129 @@
+"""Decide whether an image may be promoted: pure, total, failing closed.
+
+Every rule is always asked. What a gate's configuration can do is to tolerate failed controls of low severities, and to
+accept waivers; it cannot switch a rule off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from imagetest.model.assessment import Assessment, Objection, Verdict
+from imagetest.model.control import Severity
+from imagetest.model.finding import Finding, Status, Waiver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A gate as it is configured."""
+
+    name: str
+    tolerate: frozenset[Severity] = frozenset()
+    """Severities whose failed controls do not object; errors and controls that nobody reviewed always do."""
+    waivers: tuple[Waiver, ...] = ()
+
+
+Rule = Callable[[Gate, Assessment, datetime], Iterator[Objection]]
+
+
+def decide(gate: Gate, assessment: Assessment, *, now: datetime) -> Verdict:
+    """Ask every rule."""
+    objections = tuple(objection for rule in RULES for objection in rule(gate, assessment, now))
+    tolerated = tuple(finding.control_id for finding in assessment.findings if _tolerated(gate, assessment, finding))
+    return Verdict(gate=gate.name, objections=objections, decided=now, tolerated=tolerated)
+
+
+def run_was_complete(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object to whatever kept the run from judging."""
+    for error in assessment.errors:
+        yield Objection(rule="run-was-complete", message=error)
+
+
+def something_was_evaluated(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object when no control was evaluated: no test, all skipped, none applicable."""
+    evaluated = {Status.PASSED, Status.FAILED}
+    if not any(finding.status in evaluated for finding in assessment.findings):
+        yield Objection(rule="something-was-evaluated", message="no control was evaluated")
+
+
+def subject_is_known(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object when it is not known what was judged, or that it was booted."""
+    if not assessment.image.digest.startswith("sha256:"):
+        yield Objection(rule="subject-is-known", message="the image has no content digest")
+    if assessment.boot is None:
+        yield Objection(rule="subject-is-known", message="the image was not booted")
+
+
+def no_control_failed(gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object to every failed control that is neither waived nor tolerated."""
+    for finding in assessment.findings:
+        if finding.status is Status.FAILED and not finding.waiver and not _tolerated(gate, assessment, finding):
+            yield _objection("no-control-failed", finding)
+
+
+def no_control_errored(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object to every control that could not be evaluated; only a waiver accepts that."""
+    for finding in assessment.findings:
+        if finding.status is Status.ERROR and not finding.waiver:
+            yield _objection("no-control-errored", finding)
+
+
+def required_controls_were_reviewed(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object to every required control that nobody evaluated, whether it is missing, deselected or skipped."""
+    found = {finding.control_id: finding for finding in assessment.findings}
+    for identity in assessment.profile.required:
+        finding = found.get(identity)
+        if finding is None:
+            yield Objection(rule="required-controls-were-reviewed", control_id=identity, message="there is no finding")
+        elif finding.status is Status.NOT_REVIEWED and not finding.waiver:
+            yield _objection("required-controls-were-reviewed", finding)
+
+
+def checks_were_reviewed(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object to every check that ran but reached no judgement, required or not."""
+    required = set(assessment.profile.required)
+    for finding in assessment.findings:
+        if finding.status is Status.NOT_REVIEWED and finding.control_id not in required and not finding.waiver:
+            yield _objection("checks-were-reviewed", finding)
+
+
+def waivers_are_in_force(gate: Gate, assessment: Assessment, now: datetime) -> Iterator[Objection]:
+    """Object to every waiver of this image that has expired, so that none is permanent by neglect."""
+    today = now.date()
+    for waiver in gate.waivers:
+        if waiver.image in {"*", assessment.image.name} and waiver.expires < today:
+            yield Objection(
+                rule="waivers-are-in-force",
+                control_id=waiver.control_id,
+                message=f"its waiver by {waiver.approved_by} expired on {waiver.expires.isoformat()}",
+            )
+
+
+RULES: tuple[Rule, ...] = (
+    run_was_complete,
+    subject_is_known,
+    something_was_evaluated,
+    no_control_failed,
+    no_control_errored,
+    required_controls_were_reviewed,
+    checks_were_reviewed,
+    waivers_are_in_force,
+)
+"""In-tree only: a package on the path must not be able to loosen the gate."""
+
+
+def _tolerated(gate: Gate, assessment: Assessment, finding: Finding) -> bool:
+    severities = {control.id: control.severity for control in assessment.controls}
+    return (
+        finding.status is Status.FAILED
+        and finding.waiver is None
+        and severities.get(finding.control_id, Severity.CRITICAL) in gate.tolerate
+    )
+
+
+def _objection(rule: str, finding: Finding) -> Objection:
+    words = finding.status.value.replace("_", " ")
+    message = f"{words}: {finding.message}" if finding.message else words
+    return Objection(rule=rule, control_id=finding.control_id, message=message)

@@ -1,0 +1,296 @@
+"""The process that decides: it bakes and boots before the tests, and judges and promotes after them."""
+
+from __future__ import annotations
+
+import atexit
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagetest.config import wiring
+from imagetest.config.settings import Settings, load
+from imagetest.config.targets import Target, resolve, split
+from imagetest.errors import ConfigError, ImagetestError
+from imagetest.execute.interrupts import interrupts
+from imagetest.execute.redact import Redactor
+from imagetest.model.control import Profile
+from imagetest.model.finding import Check, Status
+from imagetest.pipeline.reap import reap
+from imagetest.policy.assess import Collected, scope
+from imagetest.policy.exit_code import ExitCode
+from imagetest.ports import Event
+from imagetest.pytest_plugin import switch
+from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, image_of
+from imagetest.pytest_plugin.display import Display
+from imagetest.pytest_plugin.finishing import Ending
+from imagetest.pytest_plugin.machines import Machines
+from imagetest.pytest_plugin.observing import Observer, merged, observed
+from imagetest.pytest_plugin.plugin import WORKER_KEY
+from imagetest.pytest_plugin.runs import Run, open_run
+from imagetest.transport.backend import NAME, Switchboard
+from imagetest.transport.recorder import Recorder
+
+
+def install(config: pytest.Config) -> None:
+    """Read the configuration and prepare the run. Raises pytest.UsageError for whatever a user can mend."""
+    try:
+        controller = Controller(config)
+    except ImagetestError as error:
+        raise pytest.UsageError(error.explain()) from error
+    config.pluginmanager.register(controller, "imagetest-controller")
+
+
+class Controller:
+    """One run over one or more images."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.option
+        if option.hosts:
+            raise ConfigError("--image and --hosts exclude each other", hint="--image boots an instance; --hosts names one")
+        self._chosen = switch.chosen(config)
+        self.settings = load(Path(option.imagetest_config) if option.imagetest_config else None)
+        self.targets = _targets(option.image, self.settings)
+        self.catalogue = Catalogue(self.settings.library)
+        self.profiles = {target.name: self._profile(target, option.profile) for target in self.targets}
+        self.ending = Ending(self.settings, promote=option.promote, gated=option.gate or bool(option.promote))
+        self.display = Display(config)
+        self.collected: dict[str, dict[str, Collected]] = defaultdict(dict)
+        self.kept: dict[str, str] = {}
+        self._config = config
+        self._run: Run | None = None
+        self._machines: Machines | None = None
+        self._direct_tests(config)
+        self._recorder = Recorder(self._redact)
+        self._observer = Observer(self._recorder, self._redact)
+        self._switchboard = Switchboard(
+            machine=lambda name: self.machines.machine(name), recorder=self._recorder, on_lost=self._lost
+        )
+        switch.install(config, self._switchboard, self._observer, self.catalogue)
+        interrupts.install()
+        config.add_cleanup(interrupts.restore)
+        config.add_cleanup(self._close)
+        atexit.register(self._close)
+
+    @property
+    def run(self) -> Run:
+        """Return the run's identity and folder, made when the run really starts."""
+        if self._run is None:
+            self._run = open_run(self.settings, self._config.option.report_dir)
+        return self._run
+
+    @property
+    def machines(self) -> Machines:
+        """Return the run's images and instances."""
+        if self._machines is None:
+            self._machines = Machines(
+                self.targets, settings=self.settings, run=self.run.id, folder=self.run.folder, reports=self.run.reports,
+                progress=self.display.progress, rebake=self._config.option.rebake,
+            )  # fmt: skip
+        return self._machines
+
+    # -- collection
+
+    def pytest_report_header(self) -> list[str]:
+        """Say what is going to be judged."""
+        return [f"image: {target.name} ({_origin(target)})" for target in self.targets]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep each image to its own suites, and run all tests of one image before those of the next."""
+        switch.keep_to_suites(config, items, {target.name: target.suites for target in self.targets})
+        order = {target.name: number for number, target in enumerate(self.targets)}
+        items.sort(key=lambda item: order.get(image_of(item), -1))
+        self._note(items, deselected=False)
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Remember what was deselected: it was not reviewed."""
+        self._note(items, deselected=True)
+
+    def _note(self, items: list[pytest.Item], *, deselected: bool) -> None:
+        for item in items:
+            image = image_of(item)
+            self.collected[image][check_id(item, image)] = Collected(controls=controls_of(item), deselected=deselected)
+
+    # -- the run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Have every image ready before the first test; with none of them, run no test."""
+        if self._config.option.collectonly or not session.items or session.testsfailed:
+            return None
+        return None if self._prepare() else True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Boot a test's image before its first test; run none on an image that is not there."""
+        name = image_of(item)
+        if name and not (self.machines.boot(name) and name not in self.machines.not_judged):
+            return True
+        return None
+
+    def pytest_runtest_logfinish(self) -> None:
+        """Remove the instances whose last test has run, so that many images never stand at once."""
+        for name in self.machines.up() if self._machines and not self._distributed else []:
+            if all(one in self._checks(name) or found.deselected for one, found in self.collected[name].items()):
+                self._dismiss(name)
+
+    def _checks(self, name: str) -> dict[str, Check]:
+        verification = self.machines.verifications.get(name)
+        return verification.checks if verification else {}
+
+    def _prepare(self) -> bool:
+        """Have every image identified or baked; say whether there is one to test."""
+        try:
+            self.ending.check()
+            for lease in reap(wiring.leases(self.settings), wiring.driver, keys=self.settings.state / "keys"):
+                self.display.progress(Event(subject=lease.image, text=f"removed {lease.resource}, left by a killed run"))
+            self.machines.prepare(self.profiles)
+        except ImagetestError as error:
+            self.ending.stopped = error
+            return False
+        return bool(self.machines.verifications)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add what a test said to its image, or to every image when it asked for none."""
+        observation = observed(report)
+        if observation is None:
+            return
+        if observation.lost:
+            self._lost(observation.image, observation.lost)
+        names = [observation.image] if observation.image else list(self.machines.verifications)
+        for name in names:
+            verification = self.machines.verifications.get(name)
+            if verification is not None:
+                check = merged(verification.checks.get(observation.check.id), observation)
+                verification.checks[check.id] = check
+                verification.seconds["checks"] = verification.seconds.get("checks", 0.0) + observation.check.seconds
+
+    # -- pytest-xdist
+
+    @property
+    def _distributed(self) -> bool:
+        return self._config.pluginmanager.has_plugin("dsession")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker which run it belongs to."""
+        try:
+            self.run  # noqa: B018 - made here, so that a folder that cannot be made ends the run in one line
+        except ImagetestError as error:
+            pytest.exit(error.explain(), returncode=error.exit_code)
+        node.workerinput[WORKER_KEY] = {
+            "run": self.run.id,
+            "folder": str(self.run.folder),
+            "config": str(self.settings.file or ""),
+            "start": str(self.settings.project),
+            "suites": {target.name: [str(path) for path in target.suites] for target in self.targets},
+        }
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Bake and boot once the first worker has found tests; the others wait for theirs."""
+        if ids and not self.machines.verifications and not self.machines.not_judged:
+            if not self._prepare():
+                pytest.exit("no image could be judged", returncode=ExitCode.NOT_JUDGED)
+            self.machines.boot_all()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Hear what a worker collected and could not remove."""
+        output = getattr(node, "workeroutput", {})
+        for one in output.get("imagetest", []):
+            self.collected[one["image"]][one["check"]] = Collected(
+                controls=tuple(one["controls"]), deselected=one["deselected"]
+            )
+        self.ending.leaks += output.get("imagetest_leaks", [])
+        if error:
+            self.ending.leaks.append(f"a worker ended by itself: {error}")
+
+    # -- the end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Judge every image, write the reports, promote what may be promoted, and decide the exit code."""
+        interrupts.hold()
+        if not self._config.option.collectonly:
+            self._conclude(int(exitstatus))
+        self._close()
+        session.exitstatus = self.ending.exit_code(int(exitstatus), self._machines)
+
+    def _conclude(self, exitstatus: int) -> None:
+        if self._machines is None:
+            return
+        for name in self.machines.up():
+            self._dismiss(name)
+        for name, verification in self.machines.verifications.items():
+            found = {**self.collected.get("", {}), **self.collected.get(name, {})}
+            seen = scope(found, verification.checks, verification.profile)
+            verification.profile, verification.absent = seen.profile, dict(seen.absent)
+            verification.errors += [*seen.errors, *_unusual(exitstatus)]
+        self.ending.judge(self.machines, run=self.run, catalogue=self.catalogue.controls)
+
+    def pytest_terminal_summary(self) -> None:
+        """Show the verdicts, what could not be judged, and what was left up."""
+        self.ending.show(self.display, self._machines, self.kept)
+
+    def _dismiss(self, name: str) -> None:
+        keep = self._config.option.keep
+        bad = name in self.machines.not_judged or any(
+            check.status in {Status.FAILED, Status.ERROR} for check in self._checks(name).values()
+        )
+        login = self.machines.dismiss(name, keep=keep == "always" or (keep == "failed" and bad))
+        if login:
+            self.kept[name] = login
+
+    def _close(self) -> None:
+        """Remove whatever is still there, once, however the run ended."""
+        atexit.unregister(self._close)
+        self._switchboard.hang_up()
+        if self._machines is not None:
+            self.ending.leaks += [error.explain() for error in self._machines.fleet.close()]
+        if self._run is not None:
+            self._run.clear()
+
+    def _lost(self, image: str, message: str) -> None:
+        self.machines.lost(image, message)
+
+    def _redact(self, text: str) -> str:
+        return Redactor(self.machines.secrets if self._machines else ())(text)
+
+    def _profile(self, target: Target, override: str | None) -> Profile:
+        name = override or ("" if self._chosen and target.implied else target.profile)
+        return self.settings.library.profile(name, self.catalogue.controls) if name else Profile(name="")
+
+    def _direct_tests(self, config: pytest.Config) -> None:
+        config.option.hosts = ",".join(f"{NAME}://{target.name}" for target in self.targets)
+        if not self._chosen:
+            suites = dict.fromkeys(str(path) for target in self.targets for path in target.suites)
+            config.args = list(suites)
+
+
+def _targets(values: list[str], settings: Settings) -> tuple[Target, ...]:
+    """Return every image that `--image` names, one for each source of a template. Raises ConfigError."""
+    builder = wiring.builder()
+    found: dict[str, Target] = {}
+    for value in values:
+        target = resolve(value, settings)
+        for one in split(target, builder.sources(target.order)) if target.order else (target,):
+            if found.setdefault(one.name, one) != one:
+                raise ConfigError(f"two images would be called {one.name!r}", hint="name them in imagetest.toml")
+    return tuple(found.values())
+
+
+def _origin(target: Target) -> str:
+    if target.order is None:
+        return f"{target.plan.driver}:{target.reference}"
+    return f"{target.order.template.name}, source {target.source}"
+
+
+def _unusual(exitstatus: int) -> list[str]:
+    if exitstatus == pytest.ExitCode.INTERRUPTED:
+        return ["the run was interrupted"]
+    if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        return []
+    return [f"pytest ended with exit code {exitstatus}"]

@@ -1,0 +1,160 @@
+"""The end of a run: verdicts, reports, promotions and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imagetest.config import wiring
+from imagetest.config.mistakes import unknown
+from imagetest.config.settings import Settings
+from imagetest.errors import ConfigError, ImagetestError
+from imagetest.execute.interrupts import interrupts
+from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.codec import Document, encode
+from imagetest.model.control import Control
+from imagetest.model.promotion import Promotion
+from imagetest.pipeline import report
+from imagetest.pipeline.promote import promote
+from imagetest.pipeline.verify import Verification, conclude, invocation
+from imagetest.policy import exit_code, gate
+from imagetest.ports import Store
+from imagetest.pytest_plugin.display import Display
+from imagetest.pytest_plugin.machines import Machines
+from imagetest.pytest_plugin.runs import Run
+from imagetest.reporters.terminal import Line, Style, summary
+
+
+@dataclass(kw_only=True)
+class Judged:
+    """One image that was judged, and what became of it."""
+
+    assessment: Assessment
+    verdict: Verdict
+    reports: tuple[Path, ...] = ()
+    promotion: Promotion | None = None
+    trouble: ImagetestError | None = None
+    """Why its verdict could not be kept or acted upon."""
+
+
+class Ending:
+    """What happens once the last test has run."""
+
+    def __init__(self, settings: Settings, *, promote: str | None, gated: bool) -> None:
+        if promote is not None and promote not in settings.channels:
+            raise ConfigError(
+                f"--promote: {unknown('channel', promote, settings.channels)}",
+                hint=f"declare it in imagetest.toml: [channels.{promote}]",
+            )
+        self._settings = settings
+        self._channel = promote
+        self._gated = gated
+        self._store: Store | None = None
+        self.judged: list[Judged] = []
+        self.leaks: list[str] = []
+        self.stopped: ImagetestError | None = None
+        """Set when the run could not even begin."""
+
+    def check(self) -> None:
+        """Find out before the bake that a verdict could be kept. Raises RegistryError."""
+        if self._gated:
+            self._registry().check()
+
+    def judge(
+        self, machines: Machines, *, run: Run, catalogue: Mapping[str, Control]
+    ) -> None:
+        """Assess, decide, report, record and promote each image that there is."""
+        several = len(machines.targets) > 1
+        for name, verification in machines.verifications.items():
+            folder = run.reports / name if several else run.reports
+            one = self._decide(machines, name, verification, run, catalogue)
+            self.judged.append(one)
+            try:
+                self._keep(one, folder, machines)
+            except ImagetestError as error:
+                one.trouble = error
+        if self.judged and not any(one.trouble for one in self.judged):
+            run.link()
+
+    def exit_code(self, pytest_said: int, machines: Machines | None) -> int:
+        """Return the exit code of the run."""
+        if interrupts.pending:
+            return exit_code.ExitCode.INTERRUPTED
+        if self.stopped is not None:
+            return self.stopped.exit_code
+        return exit_code.of_run(
+            pytest_said=pytest_said,
+            verdicts=[one.verdict for one in self.judged],
+            gated=self._gated,
+            not_judged=bool(
+                self.leaks or (machines and machines.not_judged) or any(one.trouble for one in self.judged)
+            ),
+        )
+
+    def show(self, display: Display, machines: Machines | None, kept: Mapping[str, str]) -> None:
+        """Show what a person should read first."""
+        if machines is None and self.stopped is None and not self.leaks:
+            return
+        display.section("imagetest")
+        for one in self.judged:
+            pages = [path for path in one.reports if path.suffix == ".html"] or one.reports
+            display.lines(summary(one.assessment, one.verdict, width=display.width, report=str(pages[0]) if pages else ""))
+            if one.promotion is not None:
+                display.lines([Line(Style.GOOD, _promoted(one.promotion))])
+            if one.trouble is not None:
+                display.trouble(one.assessment.image.name, one.trouble)
+        for name, error in (machines.not_judged if machines else {}).items():
+            if name not in {one.assessment.image.name for one in self.judged}:
+                display.trouble(f"{name} was not judged", error)
+        if self.stopped is not None:
+            display.trouble("nothing was judged", self.stopped)
+        for name, login in kept.items():
+            display.lines([Line(Style.WARN, f"{name} is still up; get in with:"), Line(Style.PLAIN, f"  {login}"),
+                           Line(Style.PLAIN, "remove it with: imagetest reap --kept")])  # fmt: skip
+        display.lines([Line(Style.BAD, leak) for leak in self.leaks])
+
+    def _decide(
+        self, machines: Machines, name: str, verification: Verification, run: Run, catalogue: Mapping[str, Control]
+    ) -> Judged:
+        target = machines.targets[name]
+        chosen = self._settings.gates[self._settings.channels[self._channel].gate] if self._channel else target.gate
+        now = datetime.now(UTC)
+        if interrupts.pending:
+            verification.errors.append("the run was interrupted")
+        assessment = conclude(
+            verification, run=run.id, catalogue=catalogue, waivers=chosen.waivers, invocation=invocation(), now=now
+        )
+        return Judged(assessment=assessment, verdict=gate.decide(chosen, assessment, now=now))
+
+    def _keep(self, one: Judged, folder: Path, machines: Machines) -> None:
+        """Write the reports first: a verdict that nobody can read up is neither recorded nor acted upon."""
+        one.reports = report.write(folder, one.assessment, one.verdict, wiring.reporters())
+        if not self._gated:
+            return
+        document = encode(Document(assessment=one.assessment, verdict=one.verdict))
+        self._registry().record(one.assessment, one.verdict, document)
+        if self._channel and one.verdict.open and self._may_promote(machines):
+            one.promotion = self._promote(one, machines)
+
+    def _may_promote(self, machines: Machines) -> bool:
+        return not interrupts.pending and not machines.not_judged and not self.leaks
+
+    def _promote(self, one: Judged, machines: Machines) -> Promotion:
+        image, channel = one.assessment.image, str(self._channel)
+        tag = self._settings.channels[channel].tag.format(image=image.name, channel=channel)
+        return promote(
+            one.assessment, one.verdict, channel=channel, tag=tag, driver=machines.driver(image.kind),
+            promoter=wiring.promoter(image.kind), store=self._registry(), by=one.assessment.operator,
+            now=datetime.now(UTC),
+        )  # fmt: skip
+
+    def _registry(self) -> Store:
+        if self._store is None:
+            self._store = wiring.store(self._settings)
+        return self._store
+
+
+def _promoted(promotion: Promotion) -> str:
+    return f"promoted to {promotion.channel!r} as record {promotion.number}: {promotion.digest[:19]}"

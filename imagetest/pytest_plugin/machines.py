@@ -1,0 +1,166 @@
+"""The images and instances of one run: identified or baked once, booted when their first test comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from imagetest.config import wiring
+from imagetest.config.settings import Settings
+from imagetest.config.targets import Target
+from imagetest.errors import ImagetestError, MachineLostError
+from imagetest.execute.leases import Leases
+from imagetest.model.control import Profile
+from imagetest.model.image import Bake
+from imagetest.pipeline.bake import Kitchen
+from imagetest.pipeline.boot import Fleet
+from imagetest.pipeline.verify import Verification
+from imagetest.ports import Booted, Driver, Progress
+from imagetest.pytest_plugin.handover import Handover, Handovers
+from imagetest.transport.backend import REST, Machine
+
+
+class Machines:
+    """Keeps one verification for each image that there is, and a reason for each that there is not."""
+
+    def __init__(
+        self, targets: tuple[Target, ...], *, settings: Settings, run: str, folder: Path, reports: Path,
+        progress: Progress, rebake: bool
+    ) -> None:
+        self.targets = {target.name: target for target in targets}
+        self.verifications: dict[str, Verification] = {}
+        self.not_judged: dict[str, ImagetestError] = {}
+        self.secrets: set[str] = set()
+        self.folder = folder
+        self._progress = progress
+        self._drivers: dict[str, Driver] = {}
+        self._leases: Leases = wiring.leases(settings)
+        self.fleet = Fleet(run=run, leases=self._leases, folder=settings.state / "keys", drivers=self.driver)
+        self._kitchen = Kitchen(
+            builder=wiring.builder, driver=self.driver, state=settings.state, folder=reports, progress=progress, rebake=rebake
+        )
+        self._booted: dict[str, Booted] = {}
+
+    def driver(self, name: str) -> Driver:
+        """Return a driver, one and the same each time."""
+        if name not in self._drivers:
+            self._drivers[name] = wiring.driver(name)
+        return self._drivers[name]
+
+    def prepare(self, profiles: dict[str, Profile]) -> None:
+        """Find or bake every image; one that cannot be had is noted and the others go on."""
+        orders: dict[str, list[Target]] = {}
+        for target in self.targets.values():
+            if target.order is None:
+                with self._judging(target.name):
+                    image = self.driver(target.plan.driver).identify(target.reference, name=target.name)
+                    bake = Bake(builder="prebuilt", source=target.reference)
+                    self.verifications[target.name] = Verification(image=image, bake=bake, profile=profiles[target.name])
+            else:
+                orders.setdefault(target.order.name, []).append(target)
+        for targets in orders.values():
+            self._bake(targets, profiles)
+
+    def _bake(self, targets: list[Target], profiles: dict[str, Profile]) -> None:
+        clock, order = time.monotonic(), targets[0].order
+        assert order is not None  # noqa: S101 - such targets are grouped by their orders
+        try:
+            order = replace(order, sources=tuple(target.source for target in targets))
+            baked = self._kitchen.bake(order)
+        except ImagetestError as error:
+            for target in targets:
+                self.not_judged[target.name] = error
+            return
+        self.secrets |= set(baked.secrets)
+        for target in targets:
+            with self._judging(target.name):
+                image, bake = baked.images[target.source]
+                self.verifications[target.name] = Verification(
+                    image=replace(image, name=target.name), bake=bake, profile=profiles[target.name]
+                )
+                self.verifications[target.name].seconds["bake"] = time.monotonic() - clock
+
+    def boot(self, name: str) -> bool:
+        """Boot an image unless it is up; say whether it is there to be tested."""
+        if name in self._booted:
+            return name not in self.not_judged
+        if name in self.not_judged or name not in self.verifications:
+            return False
+        verification, target = self.verifications[name], self.targets[name]
+        clock = time.monotonic()
+        with self._judging(name):
+            booted = self.fleet.boot(verification.image, target.plan, self._progress)
+            self._booted[name] = booted
+            verification.boot = booted.boot
+        verification.seconds["boot"] = time.monotonic() - clock
+        return name in self._booted
+
+    def boot_all(self) -> None:
+        """Boot every image, and tell the workers where they answer."""
+        for name in self.verifications:
+            self.boot(name)
+        Handovers(
+            machines={
+                name: Handover(
+                    image=self.verifications[name].image,
+                    plan=self.targets[name].plan,
+                    address=booted.instance.address,
+                )
+                for name, booted in self._booted.items()
+            },
+            secrets=tuple(self.secrets),
+        ).write(self.folder)
+
+    def machine(self, name: str) -> Machine:
+        """Return the machine behind a host's name; the image at rest is opened when it is first asked for."""
+        image, plan = name.removesuffix(REST), self.targets[name.removesuffix(REST)].plan
+        if image not in self._booted:
+            raise MachineLostError(f"no instance of {image!r} was booted")
+        up = self._booted[image]
+        if name.endswith(REST):
+            up = self.fleet.rest(self.verifications[image].image, plan)
+            self._booted[name] = up
+        return Machine(address=up.instance.address, transport=up.transport, timeout=plan.command_timeout)
+
+    def lost(self, name: str, message: str) -> None:
+        """Note that a machine stopped answering, with what it said last."""
+        if name in self.not_judged:
+            return
+        with self._judging(name):
+            words = self.fleet.last_words(self._booted[name].instance.id) if name in self._booted else ""
+            message = f"{message}; {words}" if words else message
+            self.verifications[name].errors.append(message)
+            raise MachineLostError(message, hint="did a check stop it, or did its command end?")
+
+    def dismiss(self, name: str, *, keep: bool) -> str:
+        """Remove an image's instances, or keep the booted one and return the command to get in."""
+        login = ""
+        rest = self._booted.pop(name + REST, None)
+        if rest is not None:
+            with self._judging(name):
+                self.fleet.destroy(rest.instance.id)
+        up = self._booted.pop(name, None)
+        if up is not None and keep:
+            self.fleet.keep(up.instance.id)
+            login = up.instance.login
+        elif up is not None:
+            with self._judging(name):
+                self.fleet.destroy(up.instance.id)
+        return login
+
+    def up(self) -> list[str]:
+        """Return the names of the images that are booted."""
+        return [name for name in self._booted if not name.endswith(REST)]
+
+    @contextmanager
+    def _judging(self, name: str) -> Iterator[None]:
+        """Note what keeps an image from being judged instead of stopping the others."""
+        try:
+            yield
+        except ImagetestError as error:
+            self.not_judged.setdefault(name, error)
+            if name in self.verifications:
+                self.verifications[name].errors.append(str(error))

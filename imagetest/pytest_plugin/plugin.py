@@ -1,0 +1,67 @@
+"""The pytest plugin's entry point: options, markers and fixtures; all else is imported only when an image is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+WORKER_KEY = "imagetest"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare what `pytest --help` shows under imagetest."""
+    group = parser.getgroup("imagetest", "imagetest: prove a machine image, promote what passes")
+    group.addoption(
+        "--image", action="append", default=[], metavar="NAME",
+        help="the image to judge: a name from imagetest.toml, a Packer template, or docker:REFERENCE; may be repeated",
+    )  # fmt: skip
+    group.addoption("--gate", action="store_true", help="let the verdict decide the exit code: 0 open, 1 closed")
+    group.addoption(
+        "--promote", metavar="CHANNEL", help="promote the image into a channel when the verdict is open; implies --gate"
+    )
+    group.addoption("--profile", metavar="NAME", help="require the controls of this profile instead of the configured one")
+    group.addoption(
+        "--keep", choices=("never", "failed", "always"), default="never",
+        help="leave the instance up, always or when something failed, and print the ssh command to get in",
+    )  # fmt: skip
+    group.addoption("--rebake", action="store_true", help="bake even if nothing changed since the last bake")
+    group.addoption(
+        "--report-dir", metavar="DIR", help="write the reports into DIR (default: .imagetest/runs/ID, linked as latest)"
+    )
+    group.addoption("--imagetest-config", metavar="FILE", help="read FILE instead of the closest imagetest.toml")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Install what this process needs: the controller, a worker of pytest-xdist, or a guard where no image is named."""
+    config.addinivalue_line("markers", "control(*ids): the test judges these controls of the catalogue")
+    worker: dict[str, Any] = getattr(config, "workerinput", {})
+    if WORKER_KEY in worker:
+        from imagetest.pytest_plugin.worker import Worker
+
+        config.pluginmanager.register(Worker(config, worker[WORKER_KEY]), "imagetest-worker")
+    elif config.option.image:
+        from imagetest.pytest_plugin.controller import install
+
+        install(config)
+    else:
+        from imagetest.pytest_plugin.guard import Guard
+
+        config.pluginmanager.register(Guard(config), "imagetest-guard")
+
+
+@pytest.fixture(scope="module")
+def at_rest(request: pytest.FixtureRequest, host: Host) -> Iterator[Host]:
+    """Give the image as it shipped: its files before the first boot, with nothing started and nothing brought in."""
+    from testinfra.host import Host as TestinfraHost
+
+    from imagetest.transport.backend import REST, Backend
+
+    if not isinstance(host.backend, Backend):
+        pytest.skip("only an image has a state before its first boot: run with --image")
+    yield TestinfraHost(Backend(host.backend.get_hostname() + REST))

@@ -1,0 +1,98 @@
+"""A worker of pytest-xdist: it runs tests on instances that the controller booted."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagetest.config import wiring
+from imagetest.config.settings import load
+from imagetest.errors import LeakError, MachineLostError
+from imagetest.execute.interrupts import interrupts
+from imagetest.execute.redact import Redactor
+from imagetest.pipeline.boot import Fleet
+from imagetest.pytest_plugin import handover, switch
+from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, image_of
+from imagetest.pytest_plugin.observing import Observer
+from imagetest.transport.backend import REST, Machine, Switchboard
+from imagetest.transport.recorder import Recorder
+
+
+class Worker:
+    """What one worker process does for imagetest."""
+
+    def __init__(self, config: pytest.Config, told: dict[str, Any]) -> None:
+        self._folder = Path(told["folder"])
+        self._suites = {name: [Path(path) for path in paths] for name, paths in told["suites"].items()}
+        settings = load(Path(told["config"]) if told["config"] else None, start=Path(told["start"]))
+        worker = str(config.workerinput["workerid"])  # type: ignore[attr-defined]  # pytest-xdist adds it
+        self._fleet = Fleet(
+            run=f"{told['run']}-{worker}", leases=wiring.leases(settings), folder=settings.state / "keys",
+            drivers=wiring.driver,
+        )  # fmt: skip
+        recorder = Recorder(self._redact)
+        self._observer = Observer(recorder, self._redact)
+        self._switchboard = Switchboard(machine=self._machine, recorder=recorder, on_lost=self._lost)
+        switch.install(config, self._switchboard, self._observer, Catalogue(settings.library))
+        self._collected: list[dict[str, object]] = []
+        interrupts.install()
+        config.add_cleanup(self._last_resort)
+
+    @cached_property
+    def _handovers(self) -> handover.Handovers:
+        return handover.read(self._folder)
+
+    def _redact(self, text: str) -> str:
+        try:
+            secrets = self._handovers.secrets
+        except MachineLostError:
+            secrets = ()
+        return Redactor(secrets)(text)
+
+    def _machine(self, name: str) -> Machine:
+        known = self._handovers.machines.get(name.removesuffix(REST))
+        if known is None:
+            raise MachineLostError(f"no instance of {name!r} was booted")
+        if not name.endswith(REST):
+            return Machine(address=known.address, timeout=known.plan.command_timeout)
+        up = self._fleet.rest(known.image, known.plan)
+        return Machine(address=up.instance.address, transport=up.transport, timeout=known.plan.command_timeout)
+
+    def _lost(self, image: str, message: str) -> None:
+        self._observer.lost[image] = message
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep each image to its own suites, as the controller's process would."""
+        switch.keep_to_suites(config, items, self._suites)
+        self._note(items, deselected=False)
+
+    @pytest.hookimpl
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Remember what was deselected."""
+        self._note(items, deselected=True)
+
+    def _note(self, items: list[pytest.Item], *, deselected: bool) -> None:
+        for item in items:
+            image = image_of(item)
+            self._collected.append(
+                {"image": image, "check": check_id(item, image), "controls": controls_of(item), "deselected": deselected}
+            )
+
+    @pytest.hookimpl
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller what was collected, and remove what this worker booted."""
+        output = session.config.workeroutput  # type: ignore[attr-defined]  # pytest-xdist adds it
+        output["imagetest"] = self._collected
+        output["imagetest_leaks"] = [error.explain() for error in self._close()]
+
+    def _close(self) -> list[LeakError]:
+        self._switchboard.hang_up()
+        return self._fleet.close()
+
+    def _last_resort(self) -> None:
+        """Remove what is still there when the session did not come to its end."""
+        self._close()
