@@ -19,7 +19,9 @@ shown = subprocess.check_output(["systemctl", "show", "--property=MainPID", "pho
 pid = shown.strip().removeprefix("MainPID=")
 if pid == "0":
     sys.exit("photoapp.service has no running process")
-entries = open(f"/proc/{pid}/environ", encoding="utf-8").read().split(chr(0))
+# Only the process's own account may look at its environment where root lacks CAP_SYS_PTRACE, as in most containers.
+account = {"user": "photoapp", "group": "photoapp", "extra_groups": []}
+entries = subprocess.check_output(["cat", f"/proc/{pid}/environ"], text=True, **account).split(chr(0))
 environment = dict(entry.partition("=")[::2] for entry in entries)
 folder = environment.get("PHOTOAPP_PHOTOS", "/opt/photoapp/photos")
 photos = {name: digest(open(os.path.join(folder, name), "rb").read()) for name in sorted(os.listdir(folder))}

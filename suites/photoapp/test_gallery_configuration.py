@@ -14,7 +14,8 @@ with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0))
     port = probe.getsockname()[1]
 environment = {"PATH": os.environ["PATH"], "PHOTOAPP_TITLE": "Configured at boot", "PHOTOAPP_PORT": str(port)}
-gallery = subprocess.Popen(["python3", "-I", "/opt/photoapp/photoapp.py"], env=environment, user="photoapp",
+account = {"user": "photoapp", "group": "photoapp", "extra_groups": []}
+gallery = subprocess.Popen(["python3", "-I", "/opt/photoapp/photoapp.py"], env=environment, **account,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 try:
     for attempt in range(100):
