@@ -12,6 +12,7 @@ from lxml import etree  # type: ignore[import-untyped]
 from lxml import html as lxml_html
 
 from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.control import Profile
 from imagetest.model.finding import Check, Status
 from imagetest.ports import Reporter
 from imagetest.reporters.html import HtmlReporter
@@ -214,9 +215,10 @@ def test_the_run_names_its_operator_its_command_line_its_tools_and_phases() -> N
 
 
 def test_an_assessment_of_nothing_is_still_a_page() -> None:
-    empty = replace(ASSESSMENT, controls=(), findings=(), checks=(), profile=replace(ASSESSMENT.profile, required=()))
+    empty = page_of(replace(ASSESSMENT, controls=(), findings=(), checks=(), profile=Profile(name="")))
 
-    assert "No control refers to a framework" in page_of(empty)
+    assert "No control refers to a framework" in empty
+    assert "Gate <code>default</code>, decided" in empty
 
 
 @pytest.mark.parametrize("colours", range(2), ids=["light", "dark"])
