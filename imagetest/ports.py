@@ -148,8 +148,12 @@ class Reporter(Protocol):
 class Promoter(Protocol):
     """Publishes an image for a channel, where its kind is published."""
 
-    def publish(self, image: Image, channel: str, tag: str) -> None:
-        """Make the channel's tag name the image. Raises EngineError when it cannot."""
+    def publish(self, image: Image, tag: str) -> None:
+        """Make a channel's tag name the image. Raises EngineError when it cannot."""
+        ...
+
+    def withdraw(self, tag: str) -> None:
+        """Have a channel's tag name nothing. Raises EngineError when it cannot."""
         ...
 
 
@@ -162,6 +166,10 @@ class Store(Protocol):
 
     def record(self, assessment: Assessment, verdict: Verdict, document: bytes) -> None:
         """Remember an assessment. Raises RegistryError when it cannot be written."""
+        ...
+
+    def document(self, key: str) -> bytes | None:
+        """Return the document of an assessment: by its id, by its SHA-256, or the newest of an image by its name."""
         ...
 
     def promote(self, promotion: Promotion) -> Promotion:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from imagetest.errors import GateClosedError
+from imagetest.errors import GateClosedError, UsageError
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.image import Image
 from imagetest.model.promotion import Action, Promotion
+from imagetest.policy import channels
 from imagetest.ports import Driver, Promoter, Store
 
 
@@ -41,7 +43,7 @@ def promote(
     )  # fmt: skip
     with interrupts.held():
         recorded = store.promote(entry)
-        promoter.publish(assessment.image, channel, tag)
+        promoter.publish(assessment.image, tag)
     return recorded
 
 
@@ -52,3 +54,39 @@ def _still_the_same(image: Image, driver: Driver) -> None:
             f"{image.name!r} changed after it was tested: {image.digest} was judged, {now.digest} is there now",
             hint="verify it again",
         )
+
+
+def revoke(
+    entry: Promotion, *, tag: str, promoter: Promoter, store: Store, by: str, reason: str, now: datetime
+) -> Promotion:
+    """Take an image out of a channel, which then points at nothing until another is promoted or rolled back to."""
+    record = replace(entry, number=0, action=Action.REVOKE, by=by, at=now, reason=reason)
+    with interrupts.held():
+        recorded = store.promote(record)
+        standing = channels.current(store.history(entry.channel), channel=entry.channel, image=entry.image)
+        if standing is None:
+            promoter.withdraw(tag)
+    return recorded
+
+
+def rollback(
+    channel: str, image: str, *, tag: str, driver: Driver, promoter: Promoter, store: Store, by: str, reason: str,
+    now: datetime,
+) -> Promotion:  # fmt: skip
+    """Point a channel at the image that it held before.
+
+    Raises UsageError when there is none, and GateClosedError when that image is not what it was.
+    """
+    target = channels.previous(store.history(channel), channel=channel, image=image)
+    if target is None:
+        raise UsageError(
+            f"channel {channel!r} held no other {image!r} that was not revoked", hint="'imagetest history' shows what it held"
+        )
+    found = driver.identify(target.reference, name=image)
+    if found.digest != target.digest:
+        raise GateClosedError(f"{target.reference} is {found.digest} now, {target.digest} was promoted")
+    record = replace(target, number=0, action=Action.ROLLBACK, by=by, at=now, reason=reason)
+    with interrupts.held():
+        recorded = store.promote(record)
+        promoter.publish(found, tag)
+    return recorded

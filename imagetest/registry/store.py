@@ -1,0 +1,145 @@
+"""The registry in an SQL database: SQLite in the project, or PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from imagetest.errors import ConfigError, RegistryError
+from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.promotion import Action, Promotion
+from imagetest.registry.tables import ASSESSMENTS, PROMOTIONS
+
+HEAD = "0001"
+"""The newest migration; a test holds it against the migrations themselves."""
+
+WAIT_SECONDS = 10
+"""How long to wait for another writer, or for a server to answer."""
+
+
+class SqlStore:
+    """Appends and reads records; nothing is ever changed, which the database itself sees to."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._url = make_url(url)
+            self._url.get_dialect()
+        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+            raise ConfigError(
+                f"the registry's URL is not understood: {error}",
+                hint="expected sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE",
+            ) from error
+
+    def check(self) -> None:
+        """Find out whether records can be appended."""
+        with self._connection() as connection:
+            if self._url.get_backend_name() == "sqlite":
+                return  # every transaction here begins with a write lock
+            allowed = connection.scalar(sa.text("SELECT has_table_privilege('promotions', 'INSERT')"))
+            if not allowed or connection.scalar(sa.text("SHOW transaction_read_only")) == "on":
+                raise RegistryError(f"the registry {self._shown} is read-only for this user")
+
+    def record(self, assessment: Assessment, verdict: Verdict, document: bytes) -> None:
+        """Remember an assessment with its document."""
+        with self._connection() as connection:
+            connection.execute(
+                sa.insert(ASSESSMENTS).values(
+                    id=assessment.id,
+                    image=assessment.image.name,
+                    digest=assessment.image.digest,
+                    gate=verdict.gate,
+                    open=verdict.open,
+                    decided=verdict.decided,
+                    document_sha256=hashlib.sha256(document).hexdigest(),
+                    document=zlib.compress(document),
+                )
+            )
+
+    def document(self, key: str) -> bytes | None:
+        """Return the document of an assessment: by its id, by its SHA-256, or the newest of an image by its name."""
+        rank = sa.case((ASSESSMENTS.c.id == key, 0), (ASSESSMENTS.c.document_sha256 == key, 1), else_=2)
+        query = (
+            sa.select(ASSESSMENTS.c.document)
+            .where(sa.or_(*(ASSESSMENTS.c[name] == key for name in ("id", "document_sha256", "image"))))
+            .order_by(rank, ASSESSMENTS.c.number.desc())
+            .limit(1)
+        )
+        with self._connection() as connection:
+            found = connection.scalar(query)
+        return None if found is None else zlib.decompress(found)
+
+    def promote(self, promotion: Promotion) -> Promotion:
+        """Append a record and return it with its number."""
+        values = {name: getattr(promotion, name) for name in PROMOTIONS.columns.keys() if name != "number"}
+        values["action"] = promotion.action.value
+        with self._connection() as connection:
+            done = connection.execute(sa.insert(PROMOTIONS).values(**values))
+        number = int((done.inserted_primary_key or (0,))[0])
+        return Promotion(number=number, **{**values, "action": promotion.action})
+
+    def history(self, channel: str | None = None) -> tuple[Promotion, ...]:
+        """Return the records, oldest first."""
+        query = sa.select(PROMOTIONS).order_by(PROMOTIONS.c.number)
+        if channel is not None:
+            query = query.where(PROMOTIONS.c.channel == channel)
+        with self._connection() as connection:
+            return tuple(_promotion(dict(row)) for row in connection.execute(query).mappings())
+
+    @property
+    def _shown(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        if self._url.get_backend_name() != "sqlite":
+            return sa.create_engine(self._url, connect_args={"connect_timeout": WAIT_SECONDS})
+        if self._url.database:
+            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+        made = sa.create_engine(self._url, connect_args={"timeout": WAIT_SECONDS})
+        sa.event.listen(made, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+        return made
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        """Open a transaction on an up-to-date registry; it is committed only when all went well."""
+        try:
+            with self._engine.begin() as connection:
+                self._upgrade(connection)
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise RegistryError(
+                f"the registry {self._shown} cannot be used: {reason}",
+                hint="see [imagetest] registry in imagetest.toml, or IMAGETEST_REGISTRY in the environment",
+            ) from error
+
+    def _upgrade(self, connection: sa.Connection) -> None:
+        """Run what is missing of the migrations; Alembic is loaded only when something is."""
+        known = sa.inspect(connection).has_table("alembic_version")
+        version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
+        if version == HEAD:
+            return
+        if version is not None and version > HEAD:
+            raise RegistryError(
+                f"the registry {self._shown} was written by a newer imagetest (version {version}, known: {HEAD})",
+                hint="upgrade imagetest",
+            )
+        from imagetest.registry.upgrade import upgrade  # noqa: PLC0415 - half a second that most runs do not need
+
+        upgrade(connection)
+
+
+def _promotion(row: dict[str, Any]) -> Promotion:
+    at: datetime = row["at"]
+    row["at"] = at if at.tzinfo else at.replace(tzinfo=UTC)  # SQLite keeps no time zone; UTC is what was written
+    return Promotion(**{**row, "action": Action(row["action"])})
