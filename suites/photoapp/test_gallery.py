@@ -59,7 +59,7 @@ class Answer:
 def ask(host: Host, *paths: str) -> tuple[dict[str, str], dict[str, Answer]]:
     """Return the digests of the photographs on disk, and the answers to `paths`: one remote command."""
     done = host.run("python3 -I -c %s" + " %s" * len(paths), ASK, *paths)
-    assert done.rc == 0, done.stderr.strip().splitlines()[-1:] or f"exit code {done.rc}"
+    assert done.rc == 0, done.stderr.strip().rpartition("\n")[2]
     told = json.loads(done.stdout)
     return told["photos"], {path: Answer(**answer) for path, answer in told["answers"].items()}
 

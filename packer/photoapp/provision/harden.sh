@@ -9,7 +9,7 @@ find / -xdev -type f -perm /6000 ! -name unix_chkpwd | while read -r program; do
 done
 
 # The image is replaced, never upgraded in place, and it has no console to log in at.
-systemctl mask apt-daily.timer apt-daily-upgrade.timer console-getty.service getty.target systemd-logind.service
+systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer console-getty.service getty.target systemd-logind.service
 
 sed -i -E \
     -e 's/^(UMASK\s+).*/\1027/' \

@@ -13,4 +13,4 @@ apt-get -qq install --no-install-recommends openssh-server python3 systemd-sysv 
 useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin photoapp
 
 cp --recursive --no-preserve=all /tmp/files/. /
-systemctl enable photoapp.service ssh.service ssh-host-keys.service
+systemctl --quiet enable photoapp.service ssh.service ssh-host-keys.service

@@ -14,7 +14,7 @@ leaves-a-private-key) # a deploy key that fetched the sources stayed behind
     rm /root/.ssh/id_ed25519.pub
     ;;
 does-not-serve) # started by hand on the machine it was tried on, enabled nowhere: dead after the first cold boot
-    systemctl disable photoapp.service
+    systemctl --quiet disable photoapp.service
     ;;
 *)
     echo "unknown breakage '$BREAKAGE'" >&2
