@@ -10,19 +10,19 @@ from testinfra.host import Host
 
 from imagetest import not_applicable
 
+CANNOT_START = ("no hostkeys available", "Missing privilege separation directory")
 ALLOWANCES = frozenset({"listeners", "secrets", "setgid", "setuid", "shells"})
 
 
 @pytest.fixture
-def allowed(pytestconfig: pytest.Config) -> dict[str, frozenset[str]]:
-    """Return what the project's `baseline.toml` allows beyond the suite's own lists."""
+def allowed(host: Host, pytestconfig: pytest.Config) -> dict[str, frozenset[str]]:
+    """Return what the project's `baseline.toml` allows this image beyond the suite's own lists."""
     path = pytestconfig.rootpath / "baseline.toml"
-    given = tomllib.loads(path.read_text()) if path.exists() else {}
-    if unknown := given.keys() - ALLOWANCES:
-        raise ValueError(f"{path} allows unknown things: {sorted(unknown)}; known: {sorted(ALLOWANCES)}")
-    if wrong := [name for name, values in given.items() if not isinstance(values, list)]:
-        raise ValueError(f"{path}: {wrong} must be lists of strings")
-    return {name: frozenset(given.get(name, ())) for name in ALLOWANCES}
+    everywhere = tomllib.loads(path.read_text()) if path.exists() else {}
+    here = everywhere.pop("images", {}).get(host.backend.get_hostname(), {})
+    if unknown := (everywhere.keys() | here.keys()) - ALLOWANCES:
+        raise ValueError(f"{path} allows unknown things: {sorted(unknown)}; known are {sorted(ALLOWANCES)}")
+    return {name: frozenset([*everywhere.get(name, ()), *here.get(name, ())]) for name in ALLOWANCES}
 
 
 @pytest.fixture
@@ -69,10 +69,15 @@ def passwd(host: Host) -> list[list[str]]:
 def sshd(host: Host) -> dict[str, str]:
     """Return the SSH server's effective configuration for root who comes from elsewhere."""
     who = "user=root,host=client.invalid,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
-    output = host.check_output(f"if [ -x /usr/sbin/sshd ]; then /usr/sbin/sshd -T -C {who}; fi")
-    if not output:
+    sshd = "/usr/sbin/sshd"
+    done = host.run(f"if [ -x {sshd} ]; then {sshd} -T -C {who} || {sshd} -G -C {who}; fi")
+    if not done.rc and not done.stdout:
         not_applicable("no SSH server: /usr/sbin/sshd does not exist")
-    return {key: value for key, _, value in (line.partition(" ") for line in output.splitlines())}
+    if done.rc and any(reason in done.stderr for reason in CANNOT_START):
+        not_applicable(f"no SSH server runs, and this one could not: {done.stderr.splitlines()[0]}")
+    if done.rc:
+        raise LookupError(f"sshd does not tell its configuration: {done.stderr}")
+    return {key: value for key, _, value in (line.partition(" ") for line in done.stdout.splitlines())}
 
 
 @pytest.fixture

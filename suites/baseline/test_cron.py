@@ -33,7 +33,7 @@ def test_only_named_users_have_tables_of_their_own(loose: Callable[..., list[str
     """Who may run jobs by the clock is written down: by those who may, not by those who may not."""
     lists = host.check_output("for f in /etc/cron.allow /etc/cron.deny; do if [ -e $f ]; then echo $f; fi; done")
 
-    assert lists.split() == ["/etc/cron.allow"]
+    assert lists.split() == ["/etc/cron.allow"], f"expected /etc/cron.allow alone, found {lists.split()}"
     found = loose("/etc/cron.allow", bits=0o137, owners=("root:root", "root:crontab"))
 
     assert not found, f"too open or not root's: {found}"

@@ -1,0 +1,1 @@
+"""Proof that the shipped suites measure something."""
