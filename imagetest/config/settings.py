@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,17 @@ class Settings:
     def registry_url(self) -> str:
         """Return where promotions are recorded: the environment's IMAGETEST_REGISTRY, the file's, or the default."""
         return os.environ.get("IMAGETEST_REGISTRY") or self.registry or f"sqlite:///{self.state / 'registry.sqlite'}"
+
+    @property
+    def registry_shown(self) -> str:
+        """Return the registry's URL without its password."""
+        return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", self.registry_url)
+
+    def channel(self, name: str) -> schema.ChannelTable:
+        """Return a channel. Raises ConfigError when the file does not declare it."""
+        if name not in self.channels:
+            raise ConfigError(unknown("channel", name, self.channels), hint=f"declare it: [channels.{name}]")
+        return self.channels[name]
 
     @property
     def library(self) -> Library:

@@ -57,6 +57,25 @@ def output(*argv: str, timeout: float = 60, cwd: Path | None = None) -> str:
     return done.stdout.strip()
 
 
+def foreground(*argv: str, cwd: Path, env: Mapping[str, str]) -> int:
+    """Run a program on this process's own terminal and return its exit code; an interrupt reaches it too, and is awaited.
+
+    Raises ProcessError when it cannot be started.
+    """
+    with interrupts.held():
+        try:
+            child = subprocess.Popen(argv, cwd=cwd, env=env)
+        except OSError as error:
+            raise _cannot_start(argv[0], error) from error
+    try:
+        return child.wait()
+    except BaseException:
+        with interrupts.held():
+            child.terminate()
+            child.wait()
+        raise
+
+
 def stream(
     argv: Sequence[str],
     *,

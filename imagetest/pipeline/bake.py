@@ -88,7 +88,8 @@ class Kitchen:
         builder = builder or self._make_builder()
         plans = []
         for found in builder.ingredients(order):
-            key, record = _key(found), self._load(order, found.source)
+            key = _key(found)
+            record = self._load(order, found.source, key)
             plans.append(
                 Plan(source=found.source, ingredients=found, key=key, record=record,
                      reasons=tuple(self._reasons(order, found, key, record)))
@@ -139,23 +140,29 @@ class Kitchen:
     def _reused(self, order: BakeOrder, plan: Plan) -> tuple[Image, Bake]:
         assert plan.record is not None  # noqa: S101 - a plan without reasons has one
         image = self._driver(plan.record.artifact.kind).identify(plan.record.digest, name=order.name)
-        kept = self._path(order, plan.source).with_suffix(".log")
+        kept = self._path(order, plan.source, plan.key).with_suffix(".log")
         if kept.is_file():
             save(self._folder / plan.record.bake.log, kept.read_bytes())
         return image, replace(plan.record.bake, reused=True)
 
-    def _path(self, order: BakeOrder, source: str) -> Path:
-        return self._records / f"{order.name}@{source.replace('/', '-')}.json"
+    def _path(self, order: BakeOrder, source: str, key: str) -> Path:
+        return self._records / order.name / source / f"{key.removeprefix('sha256:')[:16]}.json"
 
-    def _load(self, order: BakeOrder, source: str) -> Record | None:
-        try:
-            return msgspec.json.decode(self._path(order, source).read_bytes(), type=Record)
-        except (FileNotFoundError, msgspec.MsgspecError):
-            return None  # never baked, or remembered by a version that wrote otherwise: bake again
+    def _load(self, order: BakeOrder, source: str, key: str) -> Record | None:
+        """Return the bake with this key, else the newest, to say what changed since."""
+        exact = self._path(order, source, key)
+        others = sorted(exact.parent.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in [exact, *others]:
+            try:
+                return msgspec.json.decode(path.read_bytes(), type=Record)
+            except (FileNotFoundError, msgspec.MsgspecError):
+                continue  # never baked, or remembered by a version that wrote otherwise: bake again
+        return None
 
     def _save(self, order: BakeOrder, source: str, record: Record, log: Path) -> None:
-        save(self._path(order, source).with_suffix(".log"), log.read_bytes())
-        save(self._path(order, source), msgspec.json.encode(record))
+        path = self._path(order, source, record.bake.key)
+        save(path.with_suffix(".log"), log.read_bytes())
+        save(path, msgspec.json.encode(record))
 
 
 def changes(before: Bake, now: Ingredients) -> list[str]:

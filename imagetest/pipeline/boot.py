@@ -106,7 +106,8 @@ class Fleet:
         folder = self._folder / resource
         try:
             folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-            user = keys.generate()
-            return Access(host=keys.generate(), user=user, key_file=user.write(folder / "id"))
+            host, user = keys.generate(), keys.generate()
+            host.write(folder / "host")
+            return Access(host=host, user=user, key_file=user.write(folder / "id"))
         except OSError as error:
             raise StorageError(f"cannot write the run's keys into {folder}: {error.strerror}") from error

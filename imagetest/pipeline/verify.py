@@ -63,7 +63,7 @@ def conclude(
         tools=_tools(gathered),
         phases=tuple(Phase(name=name, seconds=round(spent, 3)) for name, spent in gathered.seconds.items()),
         invocation=shlex.join(invocation),
-        operator=f"{_user()}@{socket.gethostname()}",
+        operator=operator(),
         started=gathered.started,
         finished=now,
     )
@@ -84,6 +84,11 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def operator() -> str:
+    """Return who runs this, and on which machine."""
+    return f"{_user()}@{socket.gethostname()}"
 
 
 def _user() -> str:

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagetest.config import wiring
-from imagetest.config.mistakes import unknown
 from imagetest.config.settings import Settings
-from imagetest.errors import ConfigError, ImagetestError
+from imagetest.errors import ImagetestError
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.codec import Document, encode
@@ -43,11 +42,8 @@ class Ending:
     """What happens once the last test has run."""
 
     def __init__(self, settings: Settings, *, promote: str | None, gated: bool) -> None:
-        if promote is not None and promote not in settings.channels:
-            raise ConfigError(
-                f"--promote: {unknown('channel', promote, settings.channels)}",
-                hint=f"declare it in imagetest.toml: [channels.{promote}]",
-            )
+        if promote is not None:
+            settings.channel(promote)
         self._settings = settings
         self._channel = promote
         self._gated = gated

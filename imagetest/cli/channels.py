@@ -1,0 +1,124 @@
+"""`imagetest channels`, `history`, `revoke` and `rollback`: what channels point at, and how they came to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from imagetest.cli.common import Config, table
+from imagetest.errors import UsageError
+
+Image = Annotated[str, typer.Option("--image", help="The image, where the channel holds several.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
+
+
+def channels(*, config: Config = None) -> None:
+    """Show what each channel points at."""
+    from imagetest.config import wiring  # noqa: PLC0415
+    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.policy import channels as policy  # noqa: PLC0415
+
+    settings = load(config)
+    history = wiring.store(settings).history()
+    rows = []
+    for channel in dict.fromkeys([*settings.channels, *(entry.channel for entry in history)]):
+        names = policy.images(history, channel=channel)
+        if not names:
+            rows.append([channel, "-", "nothing was promoted", "-", "-"])
+        for image in names:
+            at = policy.current(history, channel=channel, image=image)
+            rows.append(
+                [channel, image, at.digest, f"{at.at:%Y-%m-%d %H:%M:%SZ}", at.by]
+                if at
+                else [channel, image, "revoked", "-", "-"]
+            )
+    table(["CHANNEL", "IMAGE", "DIGEST", "SINCE", "BY"], rows)
+
+
+def history(
+    channel: Annotated[str | None, typer.Argument(help="Only this channel.", show_default=False)] = None,
+    *,
+    config: Config = None,
+) -> None:
+    """Show every record, oldest first."""
+    from imagetest.config import wiring  # noqa: PLC0415
+    from imagetest.config.settings import load  # noqa: PLC0415
+
+    settings = load(config)
+    records = wiring.store(settings).history(channel)
+    if channel is not None and not records:
+        settings.channel(channel)
+    table(
+        ["NUMBER", "AT", "CHANNEL", "ACTION", "IMAGE", "DIGEST", "ASSESSMENT", "BY", "REASON"],
+        [
+            [str(one.number), f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.channel, one.action.value, one.image, one.digest,
+             one.assessment_id, one.by, one.reason]
+            for one in records
+        ],
+    )  # fmt: skip
+
+
+def revoke(
+    channel: Annotated[str, typer.Argument(help="The channel.")],
+    *,
+    reason: Reason,
+    image: Image = "",
+    config: Config = None,
+) -> None:
+    """Take the current image out of a channel, which then points at nothing."""
+    from imagetest.config import wiring  # noqa: PLC0415
+    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.pipeline import promote as pipeline  # noqa: PLC0415
+    from imagetest.pipeline.verify import operator  # noqa: PLC0415
+    from imagetest.policy import channels as policy  # noqa: PLC0415
+
+    settings = load(config)
+    tag, store = settings.channel(channel).tag, wiring.store(settings)
+    records = store.history(channel)
+    name = _image(policy.images(records, channel=channel), channel, image)
+    entry = policy.current(records, channel=channel, image=name)
+    if entry is None:
+        raise UsageError(f"channel {channel!r} points at no {name!r}", hint="'imagetest history' shows how it came to")
+    done = pipeline.revoke(
+        entry, tag=tag.format(image=name, channel=channel), promoter=wiring.promoter(entry.kind), store=store,
+        by=operator(), reason=reason, now=datetime.now(UTC),
+    )  # fmt: skip
+    typer.echo(f"revoked {name} {done.digest} from {channel!r} as record {done.number}; it points at nothing now")
+
+
+def rollback(
+    channel: Annotated[str, typer.Argument(help="The channel.")],
+    *,
+    reason: Reason,
+    image: Image = "",
+    config: Config = None,
+) -> None:
+    """Point a channel at the image that it held before."""
+    from imagetest.config import wiring  # noqa: PLC0415
+    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.pipeline import promote as pipeline  # noqa: PLC0415
+    from imagetest.pipeline.verify import operator  # noqa: PLC0415
+    from imagetest.policy import channels as policy  # noqa: PLC0415
+
+    settings = load(config)
+    tag, store = settings.channel(channel).tag, wiring.store(settings)
+    records = store.history(channel)
+    name = _image(policy.images(records, channel=channel), channel, image)
+    kind = next(entry.kind for entry in reversed(records) if entry.image == name)
+    done = pipeline.rollback(
+        channel, name, tag=tag.format(image=name, channel=channel), driver=wiring.driver(kind),
+        promoter=wiring.promoter(kind), store=store, by=operator(), reason=reason, now=datetime.now(UTC),
+    )  # fmt: skip
+    typer.echo(f"rolled {channel!r} back to {name} {done.digest} as record {done.number}")
+
+
+def _image(names: list[str], channel: str, asked: str) -> str:
+    if asked and asked in names:
+        return asked
+    if len(names) == 1 and not asked:
+        return names[0]
+    if not names:
+        raise UsageError(f"nothing was ever promoted to channel {channel!r}")
+    raise UsageError(f"channel {channel!r} holds {', '.join(names)}", hint="say which with --image")

@@ -1,0 +1,21 @@
+"""What commands share: the option that names the configuration, and plain tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Read FILE instead of the closest imagetest.toml.", show_default=False),
+]
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table that is as wide as its content, so that it can be cut and searched."""
+    widths = [max(len(one) for one in column) for column in zip(titles, *rows, strict=True)]
+    for row in [titles, *rows]:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

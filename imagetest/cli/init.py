@@ -1,0 +1,43 @@
+"""`imagetest init`: a new project that runs as it stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imagetest.errors import StorageError, UsageError
+
+SKELETON = Path(__file__).parent / "skeleton"
+
+RENAMED = {"gitignore": ".gitignore"}
+"""Files that cannot carry their real names inside a package."""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="The project's folder; it is made if it is not there.")] = Path(),
+) -> None:
+    """Make a new project: a template, a suite, the configuration and a CI workflow."""
+    files = {_target(path, folder): path for path in sorted(SKELETON.rglob("*")) if _is_content(path)}
+    there = [str(target.relative_to(folder)) for target in files if target.exists()]
+    if there:
+        raise UsageError(f"{folder.resolve()} already has {', '.join(there)}", hint="choose an empty folder")
+    for target, path in files.items():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+        except OSError as error:
+            raise StorageError(f"cannot write {target}: {error.strerror}") from error
+        typer.echo(f"wrote {target}")
+    go = f"cd {folder} && " if folder != Path() else ""
+    typer.echo(f"\nNow prove its image:\n  {go}pytest --image app\nand promote it:\n  {go}pytest --image app --promote stable")
+
+
+def _is_content(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts
+
+
+def _target(path: Path, folder: Path) -> Path:
+    inside = path.relative_to(SKELETON)
+    return folder / inside.with_name(RENAMED.get(inside.name, inside.name))

@@ -1,0 +1,67 @@
+"""`imagetest promote`: promote an image by an assessment that a gated run recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imagetest.cli.common import Config
+from imagetest.errors import UsageError
+
+if TYPE_CHECKING:
+    from imagetest.model.codec import Document
+    from imagetest.ports import Store
+
+
+def promote(
+    what: Annotated[str, typer.Argument(help="The name of an image, the id of an assessment, or its assessment.json.")],
+    channel: Annotated[str, typer.Argument(help="A channel of imagetest.toml.")],
+    *,
+    config: Config = None,
+) -> None:
+    """Promote an image whose recorded assessment passes the channel's gate today."""
+    from imagetest.config import wiring  # noqa: PLC0415
+    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.pipeline import promote as pipeline  # noqa: PLC0415
+    from imagetest.pipeline.verify import operator  # noqa: PLC0415
+    from imagetest.policy import assess, gate  # noqa: PLC0415
+
+    settings = load(config)
+    table = settings.channel(channel)
+    store = wiring.store(settings)
+    assessment, now = _document(what, store).assessment, datetime.now(UTC)
+    chosen = settings.gates[table.gate]
+    plain = tuple(replace(finding, waiver=None) for finding in assessment.findings)
+    found = assess.waive(plain, chosen.waivers, image=assessment.image.name, today=now.date())
+    assessment = replace(assessment, findings=found)
+    kind = assessment.image.kind
+    done = pipeline.promote(
+        assessment, gate.decide(chosen, assessment, now=now), channel=channel,
+        tag=table.tag.format(image=assessment.image.name, channel=channel), driver=wiring.driver(kind),
+        promoter=wiring.promoter(kind), store=store, by=operator(), now=now,
+    )  # fmt: skip
+    typer.echo(f"promoted {done.image} {done.digest} to {channel!r} as record {done.number}")
+
+
+def _document(what: str, store: Store) -> Document:
+    """Return what the registry holds; a file only says which, so that nobody promotes what they wrote themselves."""
+    import hashlib  # noqa: PLC0415
+
+    from imagetest.model.codec import decode  # noqa: PLC0415
+
+    path = Path(what)
+    if path.is_file():
+        content = path.read_bytes()
+        decode(content, origin=what)
+        recorded = store.document(hashlib.sha256(content).hexdigest())
+    else:
+        recorded = store.document(what)
+    if recorded is None:
+        raise UsageError(
+            f"the registry holds no assessment {what!r}", hint="'pytest --image NAME --gate' makes and records one"
+        )
+    return decode(recorded, origin=f"assessment {what!r}")

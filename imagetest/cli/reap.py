@@ -1,0 +1,28 @@
+"""`imagetest reap`: remove what killed runs left, or what was kept on purpose."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from imagetest.cli.common import Config
+
+
+def reap(
+    *,
+    kept: Annotated[bool, typer.Option("--kept", help="Also remove the instances that --keep left up.")] = False,
+    config: Config = None,
+) -> None:
+    """Remove every instance whose run is gone."""
+    from imagetest.config import wiring  # noqa: PLC0415
+    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.pipeline.reap import reap as remove  # noqa: PLC0415
+
+    settings = load(config)
+    leases = wiring.leases(settings)
+    for lease in remove(leases, wiring.driver, keys=settings.state / "keys", kept=kept):
+        typer.echo(f"removed {lease.resource}")
+    waiting = [lease.resource for lease in leases if lease.kept]
+    if waiting:
+        typer.echo(f"kept on purpose: {', '.join(waiting)}; --kept removes them")
