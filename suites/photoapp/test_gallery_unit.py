@@ -7,6 +7,7 @@ from testinfra.host import Host
 from imagetest import control, not_applicable
 
 CAP_SYS_ADMIN = 1 << 21
+DANGEROUS = {"bpf", "init_module", "kexec_load", "mount", "open_by_handle_at", "pivot_root", "ptrace", "reboot"}
 MAIN_PID = "pid=$(systemctl show --property=MainPID --value photoapp.service) && "
 
 
@@ -59,12 +60,18 @@ def test_the_process_lives_in_a_sandbox(host: Host) -> None:
 
 @control("photoapp-filtered")
 def test_the_system_calls_of_the_process_are_filtered(host: Host) -> None:
-    """The kernel holds a filter for the process: its own, or one more than process 1 has."""
-    done = host.run(MAIN_PID + "sed -n 's/^Seccomp_filters://p' /proc/1/status /proc/$pid/status")
+    """The unit allows a list without the dangerous calls, and the kernel holds filters that process 1 does not have."""
+    done = host.run(
+        "systemctl show --property=SystemCallFilter --value photoapp.service && "
+        + MAIN_PID
+        + "sed -n 's/^Seccomp_filters://p' /proc/1/status /proc/$pid/status"
+    )
     assert done.rc == 0, "photoapp.service has no running process"
-    machine, gallery = (int(count) for count in done.stdout.split())
+    allowed, machine, gallery = done.stdout.splitlines()
 
-    assert gallery > machine
+    assert "accept4" in allowed.split(), "the unit names no system call that it allows"
+    assert DANGEROUS.intersection(allowed.split()) == set()
+    assert int(gallery) > int(machine)
 
 
 @control("photoapp-cannot-change-itself")

@@ -7,88 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.packer
+from tests.packer.machine import HCL, JSON, LABEL, TEMPLATES, Bake, Boot, run
+
+pytestmark = [pytest.mark.packer, pytest.mark.usefixtures("packer")]
+
 MADE_BY_DOCKER = (".dockerenv", "dev", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf", "proc", "sys")
 GET = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:%d%s').read().decode(), end='')"
-TEMPLATES = Path(__file__).parents[2] / "packer" / "photoapp"
-HCL, JSON = TEMPLATES / "photoapp.pkr.hcl", TEMPLATES / "photoapp.json"
-LABEL = "imagetest-test=1"
-SYSTEMD = ("--cgroupns=private", "--cap-add=SYS_ADMIN", "--tmpfs=/run", "--tmpfs=/run/lock")
-
-Bake = Callable[..., str]
-Boot = Callable[..., str]
-
-
-def run(*argv: str, check: bool = True) -> str:
-    """Return what a program printed."""
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=240)
-    assert not check or done.returncode == 0, f"{argv}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def base_image() -> str:
-    """Return the image to bake from: the one that scripts/test found or made, else the templates' own."""
-    return os.environ.get("PKR_VAR_base_image", "debian:bookworm-slim")  # noqa: SIM112 # the name is Packer's
-
-
-@pytest.fixture(scope="module")
-def bake(base_image: str) -> Iterator[Bake]:
-    """Return a function that bakes a template and returns the image's digest; each image is removed in the end."""
-    images: list[str] = []
-
-    def bake(template: Path, **variables: str) -> str:
-        given = {"base_image": base_image, "pull": "false", **variables}
-        options = [f"-var={name}={value}" for name, value in given.items()]
-        told = run("packer", "build", "-machine-readable", *options, str(template))
-        (image,) = [
-            fields[5]
-            for fields in (row.split(",") for row in told.splitlines())
-            if fields[2:5] == ["artifact", "0", "id"]
-        ]
-        images.append(image)
-        return image
-
-    yield bake
-    for image in images:
-        run("docker", "rmi", "--force", image)
-
-
-@pytest.fixture
-def boot() -> Iterator[Boot]:
-    """Return a function that boots an image until systemd has settled, and returns the container."""
-    containers: list[str] = []
-
-    def boot(image: str, **environment: str) -> str:
-        variables = [f"--env={name}={value}" for name, value in environment.items()]
-        container = run("docker", "run", "--detach", "--label", LABEL, *SYSTEMD, *variables, image)
-        containers.append(container)
-        deadline = time.monotonic() + 60
-        while run("docker", "exec", container, "systemctl", "is-system-running", check=False) not in {
-            "running",
-            "degraded",
-        }:
-            assert time.monotonic() < deadline, run("docker", "logs", "--tail=20", container)
-            time.sleep(0.2)
-        return container
-
-    yield boot
-    for container in containers:
-        run("docker", "rm", "--force", "--volumes", container)
-
-
-@pytest.fixture(scope="module")
-def image(bake: Bake) -> str:
-    return bake(HCL, version="7")
 
 
 def get(container: str, path: str, port: int = 8080) -> str:
@@ -188,13 +118,21 @@ def test_what_differs_between_environments_comes_at_boot(image: str, boot: Boot)
         ("does-not-serve", "systemctl is-enabled photoapp.service", ("enabled", "disabled")),
     ],
 )
-def test_a_breakage_breaks_what_it_says(
-    image: str, bake: Bake, breakage: str, question: str, answers: tuple[str, str]
-) -> None:
-    ask = ("docker", "run", "--rm", "--label", LABEL, "--network=none", "--entrypoint=sh")
-    broken = bake(HCL, breakage=breakage)
+def test_a_breakage_breaks_what_it_says(image: str, breakage: str, question: str, answers: tuple[str, str]) -> None:
+    spoil = f"--volume={TEMPLATES / 'provision' / 'spoil.sh'}:/mnt/spoil.sh:ro"
+    ask = ("docker", "run", "--rm", "--label", LABEL, "--network=none", spoil)
 
-    assert tuple(run(*ask, made, "-c", question, check=False) for made in (image, broken)) == answers
+    assert answers == tuple(
+        run(*ask, f"--env=BREAKAGE={chosen}", image, "sh", "-c", f"sh /mnt/spoil.sh && {question} || true")
+        for chosen in ("none", breakage)
+    )
+
+
+def test_the_breakage_reaches_the_bake(bake: Bake) -> None:
+    broken = bake(JSON, breakage="does-not-serve")
+    state = ("systemctl", "is-enabled", "--root=/", "photoapp.service")
+
+    assert run("docker", "run", "--rm", "--label", LABEL, broken, *state, check=False) == "disabled"
 
 
 def test_an_unknown_breakage_is_refused_before_anything_is_baked() -> None:
@@ -202,8 +140,8 @@ def test_an_unknown_breakage_is_refused_before_anything_is_baked() -> None:
 
 
 def test_the_pictures_are_what_the_script_draws(tmp_path: Path) -> None:
-    run("python3", str(HCL.parent / "draw.py"), str(tmp_path))
-    shipped = HCL.parent / "files" / "opt" / "photoapp" / "photos"
+    run("python3", str(TEMPLATES / "draw.py"), str(tmp_path))
+    shipped = TEMPLATES / "files" / "opt" / "photoapp" / "photos"
 
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         path.name: path.read_text() for path in shipped.iterdir()

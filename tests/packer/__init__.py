@@ -1,0 +1,1 @@
+"""The shipped templates, baked for real."""
