@@ -10,7 +10,9 @@ import typer
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="Read FILE instead of the closest imagetest.toml.", show_default=False),
+    typer.Option(
+        "--config", metavar="FILE", help="Read FILE instead of the closest imagetest.toml.", show_default=False
+    ),
 ]
 
 

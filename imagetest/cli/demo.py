@@ -75,12 +75,14 @@ def demo() -> None:
         good = good or at
         refusals = [one.control_id for one in document.verdict.objections] if document else []
         as_told = document is not None and (
-            (code == 1 and chapter.refused_by in refusals and at == good) if chapter.refused_by else (code == 0 and bool(at))
+            (code == 1 and chapter.refused_by in refusals and at == good)
+            if chapter.refused_by
+            else (code == 0 and bool(at))
         )
         held = held and as_told
         rows.append([
             chapter.breakage, "OPEN" if document and document.verdict.open else "CLOSED" if document else "not judged",
-            ", ".join(refusals) or "-", at[:19] or "nothing",
+            _few(refusals), at[:19] or "nothing",
         ])  # fmt: skip
     typer.echo("\n--- The story in one table\n")
     table(["BREAKAGE", "VERDICT", "REFUSED BY", f"CHANNEL {CHANNEL!r} POINTS AT"], rows)
@@ -95,12 +97,17 @@ def _verify(settings: Settings, chapter: Chapter, reports: Path) -> tuple[int, D
 
     shutil.rmtree(reports, ignore_errors=True)
     code = process.foreground(
-        sys.executable, "-m", "pytest", "-q", "--tb=no", "--no-header", "-p", "no:cacheprovider",
+        sys.executable, "-m", "pytest", "--tb=no", "--no-header", "-p", "no:cacheprovider",
         "--image", IMAGE, "--promote", CHANNEL, "--report-dir", str(reports),
         cwd=settings.project, env={**os.environ, f"PKR_VAR_{VARIABLE}": chapter.breakage},
     )  # fmt: skip
     stored = reports / "assessment.json"
     return code, decode(stored.read_bytes(), origin=str(stored)) if stored.is_file() else None
+
+
+def _few(controls: list[str], most: int = 2) -> str:
+    shown = ", ".join(controls[:most])
+    return f"{shown} and {len(controls) - most} more" if len(controls) > most else shown or "-"
 
 
 def _channel(settings: Settings) -> str:

@@ -130,7 +130,9 @@ def _attempt(name: str, found: str, act: Callable[[], None]) -> Answer:
     except ImagetestError as error:
         return Answer(name=name, good=False, found=str(error), remedy=error.hint)
     except OSError as error:
-        return Answer(name=name, good=False, found=f"{found}: {error.strerror}", remedy="make room or permissions there")
+        return Answer(
+            name=name, good=False, found=f"{found}: {error.strerror}", remedy="make room or permissions there"
+        )
     return Answer(name=name, good=True, found=found)
 
 

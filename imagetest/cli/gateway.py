@@ -31,7 +31,9 @@ def gateway(
         host = KeyPair(private=(keys / "host").read_text(), public=(keys / "host.pub").read_text().strip())
         allowed = (keys / "id.pub").read_text().strip()
     except OSError as error:
-        raise UsageError(f"the keys of {container!r} are gone: {error}", hint="was it removed by 'imagetest reap'?") from error
+        raise UsageError(
+            f"the keys of {container!r} are gone: {error}", hint="was it removed by 'imagetest reap'?"
+        ) from error
     inner, outer = socket.socketpair()
     for pump in (_pump_in, _pump_out):
         threading.Thread(target=pump, args=(outer,), daemon=True).start()

@@ -31,7 +31,9 @@ def init(
             raise StorageError(f"cannot write {target}: {error.strerror}") from error
         typer.echo(f"wrote {target}")
     go = f"cd {folder} && " if folder != Path() else ""
-    typer.echo(f"\nNow prove its image:\n  {go}pytest --image app\nand promote it:\n  {go}pytest --image app --promote stable")
+    typer.echo(
+        f"\nNow prove its image:\n  {go}pytest --image app\nand promote it:\n  {go}pytest --image app --promote stable"
+    )
 
 
 def _is_content(path: Path) -> bool:

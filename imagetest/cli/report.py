@@ -14,7 +14,9 @@ from imagetest.errors import UsageError
 def report(
     what: Annotated[str, typer.Argument(help="An assessment.json, or an id or image that the registry knows.")],
     *,
-    into: Annotated[Path, typer.Option("--report-dir", metavar="DIR", help="The folder to write into.")] = Path("report"),
+    into: Annotated[Path, typer.Option("--report-dir", metavar="DIR", help="The folder to write into.")] = Path(
+        "report"
+    ),
     config: Config = None,
 ) -> None:
     """Write the reports of a stored assessment; nothing is judged again."""

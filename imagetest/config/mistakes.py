@@ -67,7 +67,9 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_text(encoding="utf-8")
         return tomllib.loads(text), text
     except FileNotFoundError as error:
-        raise ConfigError(f"there is no {path}", hint="'imagetest init' makes a project that runs as it stands") from error
+        raise ConfigError(
+            f"there is no {path}", hint="'imagetest init' makes a project that runs as it stands"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:

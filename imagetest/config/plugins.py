@@ -25,7 +25,9 @@ def load(noun: str, name: str) -> Any:
     try:
         return found[0].load()
     except Exception as error:  # whatever a package raises when it is imported
-        raise PluginError(f"the {noun.removesuffix('s')} {name!r} ({found[0].value}) cannot be loaded: {error}") from error
+        raise PluginError(
+            f"the {noun.removesuffix('s')} {name!r} ({found[0].value}) cannot be loaded: {error}"
+        ) from error
 
 
 def names(noun: str) -> list[str]:

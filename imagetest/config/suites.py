@@ -32,7 +32,9 @@ class Library:
 
     def suites(self) -> list[str]:
         """Return the names of all suites."""
-        found = {path.name for folder in self._folders() if folder.is_dir() for path in folder.iterdir() if _is_suite(path)}
+        found = {
+            path.name for folder in self._folders() if folder.is_dir() for path in folder.iterdir() if _is_suite(path)
+        }
         return sorted(found)
 
     def suite(self, name: str) -> Path | None:

@@ -55,7 +55,9 @@ def resolve(value: str, settings: Settings) -> Target:
         order = BakeOrder(name=_slug(_stem(path)), template=path.resolve(), project=Path.cwd())
         return replace(_plain(order.name, settings), order=order)
     if path.exists():
-        raise ConfigError(f"--image {value!r} is no Packer template", hint="expected *.pkr.hcl, *.json or a folder of them")
+        raise ConfigError(
+            f"--image {value!r} is no Packer template", hint="expected *.pkr.hcl, *.json or a folder of them"
+        )
     raise ConfigError(
         f"--image: {unknown('image', value, settings.images)}",
         hint="name one of imagetest.toml, a path to a Packer template, or docker:REFERENCE",
@@ -117,7 +119,11 @@ def _plain(name: str, settings: Settings) -> Target:
     """Return the target of an image that the configuration does not know: the baseline, all of it."""
     suite = settings.library.suite("baseline")
     return Target(
-        name=name, plan=BootPlan(), suites=(suite,) if suite else (), profile="baseline", gate=settings.gates["default"],
+        name=name,
+        plan=BootPlan(),
+        suites=(suite,) if suite else (),
+        profile="baseline",
+        gate=settings.gates["default"],
         implied=True,
     )
 

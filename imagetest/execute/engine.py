@@ -30,9 +30,7 @@ def connect() -> docker.APIClient:
         if os.environ.get("DOCKER_HOST"):
             return docker.from_env(timeout=TIMEOUT_SECONDS).api
         context = ContextAPI.get_current_context()
-        return docker.APIClient(
-            base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=TIMEOUT_SECONDS
-        )
+        return docker.APIClient(base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=TIMEOUT_SECONDS)
     except (DockerException, requests.RequestException, OSError) as error:
         raise EngineError(f"no Docker engine answers: {_reason(error)}", hint=_remedy(error)) from error
 

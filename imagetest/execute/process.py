@@ -76,6 +76,18 @@ def foreground(*argv: str, cwd: Path, env: Mapping[str, str]) -> int:
         raise
 
 
+def piped(*argv: str, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a program with its three streams as pipes, in a session of its own; whoever calls must end it.
+
+    Raises ProcessError when it cannot be started.
+    """
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env, start_new_session=True)
+    except OSError as error:
+        raise _cannot_start(argv[0], error) from error
+
+
 def stream(
     argv: Sequence[str],
     *,

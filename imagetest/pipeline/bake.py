@@ -76,7 +76,11 @@ class Kitchen:
         builder = self._make_builder()
         plans = self.plan(order, builder)
         for plan in plans:
-            said = f"baking: {'; '.join(plan.reasons)}" if plan.reasons else "unchanged since it was baked, not baked again"
+            said = (
+                f"baking: {'; '.join(plan.reasons)}"
+                if plan.reasons
+                else "unchanged since it was baked, not baked again"
+            )
             self._progress(Event(subject=plan.source, text=said))
         secrets = tuple({secret for plan in plans for secret in plan.ingredients.secrets})
         fresh = self._build(order, builder, [plan for plan in plans if plan.reasons], secrets)
@@ -127,7 +131,9 @@ class Kitchen:
                 order, [plan.source for plan in plans], log=log, secrets=secrets, progress=self._progress
             )
         except OSError as error:
-            raise StorageError(f"cannot write {log}: {error.strerror}", hint="make room or permissions there") from error
+            raise StorageError(
+                f"cannot write {log}: {error.strerror}", hint="make room or permissions there"
+            ) from error
         finished, digest = datetime.now(UTC), _digest(log)
         made: dict[str, tuple[Image, Bake]] = {}
         for plan, artifact in zip(plans, artifacts, strict=True):
@@ -207,5 +213,3 @@ def _commit(template: Path) -> str:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-

@@ -80,7 +80,8 @@ def rollback(
     target = channels.previous(store.history(channel), channel=channel, image=image)
     if target is None:
         raise UsageError(
-            f"channel {channel!r} held no other {image!r} that was not revoked", hint="'imagetest history' shows what it held"
+            f"channel {channel!r} held no other {image!r} that was not revoked",
+            hint="'imagetest history' shows what it held",
         )
     found = driver.identify(target.reference, name=image)
     if found.digest != target.digest:

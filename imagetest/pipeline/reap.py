@@ -10,9 +10,7 @@ from imagetest.execute.leases import Lease, Leases
 from imagetest.ports import Driver
 
 
-def reap(
-    leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: bool = False
-) -> tuple[Lease, ...]:
+def reap(leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: bool = False) -> tuple[Lease, ...]:
     """Remove every instance whose owner is gone, those that were kept on purpose only when `kept`; return them.
 
     Raises LeakError for the first that cannot be removed.

@@ -10,9 +10,7 @@ from imagetest.model.control import Control, Profile, Severity
 from imagetest.model.finding import Check, Finding, Status, Waiver
 
 
-def findings(
-    checks: tuple[Check, ...], profile: Profile, *, absent: Mapping[str, str]
-) -> tuple[Finding, ...]:
+def findings(checks: tuple[Check, ...], profile: Profile, *, absent: Mapping[str, str]) -> tuple[Finding, ...]:
     """Return one finding for each control that is required or that a check is bound to.
 
     A check that is bound to no control becomes a finding of its own. `absent` says why a control has no check.
@@ -24,9 +22,7 @@ def findings(
     return tuple(_finding(identity, heard, absent) for identity, heard in bound.items())
 
 
-def controls(
-    catalogue: Mapping[str, Control], checks: tuple[Check, ...], profile: Profile
-) -> tuple[Control, ...]:
+def controls(catalogue: Mapping[str, Control], checks: tuple[Check, ...], profile: Profile) -> tuple[Control, ...]:
     """Return the control behind each finding, an unrated one for a check that is bound to none."""
     known: dict[str, Control] = {identity: catalogue[identity] for identity in profile.required}
     for check in checks:
@@ -44,9 +40,7 @@ def waive(found: tuple[Finding, ...], waivers: Iterable[Waiver], *, image: str, 
     }
     good = {Status.PASSED, Status.NOT_APPLICABLE}
     return tuple(
-        replace(one, waiver=in_force[one.control_id])
-        if one.status not in good and one.control_id in in_force
-        else one
+        replace(one, waiver=in_force[one.control_id]) if one.status not in good and one.control_id in in_force else one
         for one in found
     )
 

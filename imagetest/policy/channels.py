@@ -26,7 +26,9 @@ def previous(history: Iterable[Promotion], *, channel: str, image: str) -> Promo
     for entry in reversed(entries):
         if entry.action is Action.REVOKE:
             revoked.add(entry.digest)
-        elif entry.digest not in revoked and (now is None or (entry.digest != now.digest and entry.number < _first(entries, now))):
+        elif entry.digest not in revoked and (
+            now is None or (entry.digest != now.digest and entry.number < _first(entries, now))
+        ):
             return entry
     return None
 

@@ -48,7 +48,9 @@ class Controller:
     def __init__(self, config: pytest.Config) -> None:
         option = config.option
         if option.hosts:
-            raise ConfigError("--image and --hosts exclude each other", hint="--image boots an instance; --hosts names one")
+            raise ConfigError(
+                "--image and --hosts exclude each other", hint="--image boots an instance; --hosts names one"
+            )
         self._chosen = switch.chosen(config)
         self.settings = load(Path(option.imagetest_config) if option.imagetest_config else None)
         self.targets = _targets(option.image, self.settings)
@@ -90,6 +92,11 @@ class Controller:
             )  # fmt: skip
         return self._machines
 
+    @property
+    def _suites(self) -> dict[str, tuple[Path, ...]]:
+        """Return the suites of each image; nothing where the tests were named on the command line."""
+        return {} if self._chosen else {target.name: target.suites for target in self.targets}
+
     # -- collection
 
     def pytest_report_header(self) -> list[str]:
@@ -97,9 +104,9 @@ class Controller:
         return [f"image: {target.name} ({_origin(target)})" for target in self.targets]
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep each image to its own suites, and run all tests of one image before those of the next."""
-        switch.keep_to_suites(config, items, {target.name: target.suites for target in self.targets})
+        switch.keep_to_suites(items, self._suites)
         order = {target.name: number for number, target in enumerate(self.targets)}
         items.sort(key=lambda item: order.get(image_of(item), -1))
         self._note(items, deselected=False)
@@ -145,7 +152,9 @@ class Controller:
         try:
             self.ending.check()
             for lease in reap(wiring.leases(self.settings), wiring.driver, keys=self.settings.state / "keys"):
-                self.display.progress(Event(subject=lease.image, text=f"removed {lease.resource}, left by a killed run"))
+                self.display.progress(
+                    Event(subject=lease.image, text=f"removed {lease.resource}, left by a killed run")
+                )
             self.machines.prepare(self.profiles)
         except ImagetestError as error:
             self.ending.stopped = error
@@ -185,7 +194,9 @@ class Controller:
             "folder": str(self.run.folder),
             "config": str(self.settings.file or ""),
             "start": str(self.settings.project),
-            "suites": {target.name: [str(path) for path in target.suites] for target in self.targets},
+            "args": self._config.args,
+            "hosts": self._config.option.hosts,
+            "suites": {name: [str(path) for path in paths] for name, paths in self._suites.items()},
         }
 
     @pytest.hookimpl(optionalhook=True)
@@ -230,6 +241,9 @@ class Controller:
             verification.profile, verification.absent = seen.profile, dict(seen.absent)
             verification.errors += [*seen.errors, *_unusual(exitstatus)]
         self.ending.judge(self.machines, run=self.run, catalogue=self.catalogue.controls)
+        allure: Any = self._config.pluginmanager.get_plugin(switch.ALLURE)
+        for one in self.ending.judged if allure is not None else []:
+            allure.conclude(one.assessment, one.verdict)
 
     def pytest_terminal_summary(self) -> None:
         """Show the verdicts, what could not be judged, and what was left up."""

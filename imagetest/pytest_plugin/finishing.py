@@ -58,9 +58,7 @@ class Ending:
         if self._gated:
             self._registry().check()
 
-    def judge(
-        self, machines: Machines, *, run: Run, catalogue: Mapping[str, Control]
-    ) -> None:
+    def judge(self, machines: Machines, *, run: Run, catalogue: Mapping[str, Control]) -> None:
         """Assess, decide, report, record and promote each image that there is."""
         several = len(machines.targets) > 1
         for name, verification in machines.verifications.items():
@@ -96,14 +94,15 @@ class Ending:
         display.section("imagetest")
         for one in self.judged:
             pages = [path for path in one.reports if path.suffix == ".html"] or one.reports
-            display.lines(summary(one.assessment, one.verdict, width=display.width, report=str(pages[0]) if pages else ""))
+            display.lines(
+                summary(one.assessment, one.verdict, width=display.width, report=str(pages[0]) if pages else "")
+            )
             if one.promotion is not None:
                 display.lines([Line(Style.GOOD, _promoted(one.promotion))])
             if one.trouble is not None:
                 display.trouble(one.assessment.image.name, one.trouble)
         for name, error in (machines.not_judged if machines else {}).items():
-            if name not in {one.assessment.image.name for one in self.judged}:
-                display.trouble(f"{name} was not judged", error)
+            display.trouble(f"{name} could not be judged", error)
         if self.stopped is not None:
             display.trouble("nothing was judged", self.stopped)
         for name, login in kept.items():

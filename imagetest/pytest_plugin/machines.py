@@ -27,8 +27,15 @@ class Machines:
     """Keeps one verification for each image that there is, and a reason for each that there is not."""
 
     def __init__(
-        self, targets: tuple[Target, ...], *, settings: Settings, run: str, folder: Path, reports: Path,
-        progress: Progress, rebake: bool
+        self,
+        targets: tuple[Target, ...],
+        *,
+        settings: Settings,
+        run: str,
+        folder: Path,
+        reports: Path,
+        progress: Progress,
+        rebake: bool,
     ) -> None:
         self.targets = {target.name: target for target in targets}
         self.verifications: dict[str, Verification] = {}
@@ -40,7 +47,12 @@ class Machines:
         self._leases: Leases = wiring.leases(settings)
         self.fleet = Fleet(run=run, leases=self._leases, folder=settings.state / "keys", drivers=self.driver)
         self._kitchen = Kitchen(
-            builder=wiring.builder, driver=self.driver, state=settings.state, folder=reports, progress=progress, rebake=rebake
+            builder=wiring.builder,
+            driver=self.driver,
+            state=settings.state,
+            folder=reports,
+            progress=progress,
+            rebake=rebake,
         )
         self._booted: dict[str, Booted] = {}
 
@@ -58,7 +70,9 @@ class Machines:
                 with self._judging(target.name):
                     image = self.driver(target.plan.driver).identify(target.reference, name=target.name)
                     bake = Bake(builder="prebuilt", source=target.reference)
-                    self.verifications[target.name] = Verification(image=image, bake=bake, profile=profiles[target.name])
+                    self.verifications[target.name] = Verification(
+                        image=image, bake=bake, profile=profiles[target.name]
+                    )
             else:
                 orders.setdefault(target.order.name, []).append(target)
         for targets in orders.values():

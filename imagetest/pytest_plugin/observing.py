@@ -60,9 +60,7 @@ class Observer:
             seconds=round(call.duration, 6),
             commands=self._recorder.take(),
         )
-        observation = Observation(
-            image=image, check=check, concluded=status is not None, lost=self.lost.get(image, "")
-        )
+        observation = Observation(image=image, check=check, concluded=status is not None, lost=self.lost.get(image, ""))
         setattr(report, ATTRIBUTE, msgspec.to_builtins(observation))
         return report
 
@@ -114,7 +112,9 @@ def _message(report: pytest.TestReport, status: Status | None) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else report.longreprtext
     first = text.removeprefix("AssertionError: ").partition("\nassert ")[0].strip()
-    place = "" if report.when == "call" else f"while the test was {'set up' if report.when == 'setup' else 'torn down'}: "
+    place = (
+        "" if report.when == "call" else f"while the test was {'set up' if report.when == 'setup' else 'torn down'}: "
+    )
     return place + first
 
 

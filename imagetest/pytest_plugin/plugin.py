@@ -24,7 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--promote", metavar="CHANNEL", help="promote the image into a channel when the verdict is open; implies --gate"
     )
-    group.addoption("--profile", metavar="NAME", help="require the controls of this profile instead of the configured one")
+    group.addoption(
+        "--profile", metavar="NAME", help="require the controls of this profile instead of the configured one"
+    )
     group.addoption(
         "--keep", choices=("never", "failed", "always"), default="never",
         help="leave the instance up, always or when something failed, and print the ssh command to get in",

@@ -13,6 +13,8 @@ from imagetest.pytest_plugin.binding import Catalogue, image_of
 from imagetest.pytest_plugin.observing import Observer
 from imagetest.transport.backend import NAME, Backend, Switchboard
 
+ALLURE = "imagetest-allure"
+
 
 def install(config: pytest.Config, switchboard: Switchboard, observer: Observer, catalogue: Catalogue) -> None:
     """Make `imagetest://NAME` a host of testinfra's, and listen to the tests."""
@@ -20,8 +22,19 @@ def install(config: pytest.Config, switchboard: Switchboard, observer: Observer,
     Host._host_cache.clear()  # noqa: SLF001 - testinfra would hand out hosts of an earlier run in this process
     Host._hosts_cache.clear()  # noqa: SLF001
     Backend.switchboard = switchboard
+    folder = allure_folder(config)
+    if folder is not None:
+        from imagetest.pytest_plugin.allure import AllureEvidence  # noqa: PLC0415 - only where Allure is in use
+
+        config.pluginmanager.register(AllureEvidence(folder, catalogue), ALLURE)
     config.pluginmanager.register(observer, "imagetest-observer")
     config.pluginmanager.register(catalogue, "imagetest-catalogue")
+
+
+def allure_folder(config: pytest.Config) -> Path | None:
+    """Return the folder that allure-pytest writes into, if it is in use."""
+    named = getattr(config.option, "allure_report_dir", None)
+    return Path(named) if named else None
 
 
 def chosen(config: pytest.Config) -> bool:
@@ -29,10 +42,9 @@ def chosen(config: pytest.Config) -> bool:
     return config.args_source is pytest.Config.ArgsSource.ARGS
 
 
-def keep_to_suites(config: pytest.Config, items: list[pytest.Item], suites: Mapping[str, Sequence[Path]]) -> None:
-    """Where the suites come from the configuration, run on each image its own and no other's."""
-    if not chosen(config):
-        items[:] = [item for item in items if _belongs(item, suites)]
+def keep_to_suites(items: list[pytest.Item], suites: Mapping[str, Sequence[Path]]) -> None:
+    """Run on each image its own suites and no other's; an image without an entry runs all."""
+    items[:] = [item for item in items if _belongs(item, suites)]
 
 
 def _belongs(item: pytest.Item, suites: Mapping[str, Sequence[Path]]) -> bool:

@@ -26,6 +26,7 @@ class Worker:
 
     def __init__(self, config: pytest.Config, told: dict[str, Any]) -> None:
         self._folder = Path(told["folder"])
+        config.args, config.option.hosts = list(told["args"]), told["hosts"]
         self._suites = {name: [Path(path) for path in paths] for name, paths in told["suites"].items()}
         settings = load(Path(told["config"]) if told["config"] else None, start=Path(told["start"]))
         worker = str(config.workerinput["workerid"])  # type: ignore[attr-defined]  # pytest-xdist adds it
@@ -65,9 +66,9 @@ class Worker:
         self._observer.lost[image] = message
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep each image to its own suites, as the controller's process would."""
-        switch.keep_to_suites(config, items, self._suites)
+        switch.keep_to_suites(items, self._suites)
         self._note(items, deselected=False)
 
     @pytest.hookimpl
@@ -79,7 +80,12 @@ class Worker:
         for item in items:
             image = image_of(item)
             self._collected.append(
-                {"image": image, "check": check_id(item, image), "controls": controls_of(item), "deselected": deselected}
+                {
+                    "image": image,
+                    "check": check_id(item, image),
+                    "controls": controls_of(item),
+                    "deselected": deselected,
+                }
             )
 
     @pytest.hookimpl

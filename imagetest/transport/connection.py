@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -40,12 +41,17 @@ def connect(address: Address, *, timeout: float = 10) -> paramiko.Transport:
     Raises HostKeyError, AuthenticationRefusedError, UnsupportedServerError, or MachineLostError when nobody answers.
     """
     try:
-        channel = socket.create_connection((address.host, address.port), timeout)
-        # Nagle's algorithm and delayed acknowledgements together cost 44 ms a command.
-        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        channel = _dial(address, timeout)
     except OSError as error:
         raise MachineLostError(f"{address.host}:{address.port} does not answer: {error}") from error
     return _authenticate(channel, address, timeout)
+
+
+def _dial(address: Address, timeout: float) -> socket.socket:
+    channel = socket.create_connection((address.host, address.port), timeout)
+    # Nagle's algorithm and delayed acknowledgements together cost 44 ms a command.
+    channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return channel
 
 
 def wait(address: Address, *, deadline: float, alive: Callable[[], None]) -> paramiko.Transport:
@@ -54,16 +60,17 @@ def wait(address: Address, *, deadline: float, alive: Callable[[], None]) -> par
     `alive` is asked between attempts and raises when there is no use in waiting. Raises BootError at the deadline, and
     what `connect` raises when a server answers that will never let us in.
     """
+    reason = ""
     while True:
         channel = _greeted(address, deadline)
         if channel is not None:
             try:
                 return _authenticate(channel, address, max(1.0, deadline - time.monotonic()))
-            except MachineLostError:
-                pass  # it closed in the middle: a server on its way up or down
+            except MachineLostError as error:
+                reason = f": {error}"  # it closed in the middle: a server on its way up or down
         alive()
         if time.monotonic() >= deadline:
-            raise BootError("no SSH server answered in time")
+            raise BootError(f"no SSH server answered in time{reason}")
         time.sleep(PAUSE_SECONDS)
 
 
@@ -71,11 +78,10 @@ def _greeted(address: Address, deadline: float) -> socket.socket | None:
     """Return a connection on which a server has begun to speak SSH, its greeting unread; None when none has."""
     patience = max(0.05, min(ATTEMPT_SECONDS, deadline - time.monotonic()))
     try:
-        channel = socket.create_connection((address.host, address.port), patience)
+        channel = _dial(address, patience)
     except OSError:
         return None
     try:
-        channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if channel.recv(4, socket.MSG_PEEK) == b"SSH-":
             return channel
     except OSError:
@@ -86,28 +92,44 @@ def _greeted(address: Address, deadline: float) -> socket.socket | None:
 
 def _authenticate(channel: socket.socket, address: Address, timeout: float) -> paramiko.Transport:
     transport = paramiko.Transport(channel)
+    deadline = time.monotonic() + timeout
     try:
         transport.get_security_options().key_types = ["ssh-ed25519"]
         transport.start_client(timeout=timeout)
         _verify(transport, address)
-        transport.auth_publickey(address.user, paramiko.Ed25519Key.from_private_key_file(address.key_file))
-    except paramiko.AuthenticationException as error:
-        transport.close()
-        raise AuthenticationRefusedError(
-            f"the SSH server does not let {address.user!r} in with a key",
-            hint="name another user with boot.user, or set boot.ssh to 'gateway'",
-        ) from error
+        _log_in(transport, address, deadline)
     except paramiko.ssh_exception.IncompatiblePeer as error:
-        transport.close()
+        _drop(transport, channel)
         raise UnsupportedServerError(f"the SSH server offers nothing that is safe to use: {error}") from error
     except (paramiko.SSHException, EOFError, OSError) as error:
-        transport.close()
+        _drop(transport, channel)
         raise MachineLostError(f"the SSH connection broke while it was set up: {error}") from error
     except BaseException:
-        transport.close()
+        _drop(transport, channel)
         raise
     transport.set_keepalive(15)
     return transport
+
+
+def _log_in(transport: paramiko.Transport, address: Address, deadline: float) -> None:
+    """Offer the run's key; only a server that answers has refused it."""
+    answered = threading.Event()
+    transport.auth_publickey(address.user, paramiko.Ed25519Key.from_private_key_file(address.key_file), answered)
+    if not answered.wait(max(0.1, deadline - time.monotonic())):
+        raise MachineLostError("the SSH server did not answer the login in time")
+    if not transport.is_active():
+        raise MachineLostError("the SSH server ended the connection instead of answering the login")
+    if not transport.is_authenticated():
+        raise AuthenticationRefusedError(
+            f"the SSH server does not let {address.user!r} in with a key",
+            hint="name another user with boot.user, or set boot.ssh to 'gateway'",
+        )
+
+
+def _drop(transport: paramiko.Transport, channel: socket.socket) -> None:
+    """Close both: a transport that has ended by itself leaves its socket open."""
+    transport.close()
+    channel.close()
 
 
 def _verify(transport: paramiko.Transport, address: Address) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import socket
 import threading
+from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -44,12 +46,20 @@ class Process(Protocol):
         """Tell its terminal the new size."""
         ...
 
+    def hang_up(self) -> None:
+        """Let go of it, whether it ended or not: `read` comes to the end. May be called from another thread."""
+        ...
+
+    def close(self) -> None:
+        """Free what it holds on this side, once nobody reads any more."""
+        ...
+
 
 class Executor(Protocol):
     """Starts commands on the machine."""
 
     def start(self, command: str, *, terminal: bool) -> Process:
-        """Start a command in a shell; an empty one is a login shell."""
+        """Start a command in a shell; an empty one is a login shell. Raises OSError when it cannot be started."""
         ...
 
 
@@ -57,10 +67,11 @@ class Gateway:
     """Serves SSH on loopback until it is closed."""
 
     def __init__(self, executor: Executor, *, host_key: KeyPair, allowed: str, user: str) -> None:
-        self._server_of = _Factory(executor, host_key=host_key, allowed=allowed, user=user)
+        self._factory = _Factory(executor, host_key=host_key, allowed=allowed, user=user)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._transports: list[paramiko.Transport] = []
-        threading.Thread(target=self._accept, name="gateway", daemon=True).start()
+        self._clients: list[_Client] = []
+        self._acceptor = threading.Thread(target=self._accept, name="gateway", daemon=True)
+        self._acceptor.start()
 
     @property
     def port(self) -> int:
@@ -71,14 +82,19 @@ class Gateway:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         """Stop listening and end every session."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone would leave the acceptor where it waits
         self._listener.close()
-        for transport in self._transports:
-            transport.close()
+        self._acceptor.join()
+        for client in self._clients:
+            client.close()
 
     def _accept(self) -> None:
         while True:
@@ -87,16 +103,30 @@ class Gateway:
             except OSError:
                 return  # closed
             channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            transport = self._server_of.serve(channel)
-            if transport is not None:
-                self._transports.append(transport)
+            self._clients = [client for client in self._clients if client.transport.is_active()]
+            client = self._factory.serve(channel)
+            if client is not None:
+                self._clients.append(client)
 
 
 def serve_one(channel: socket.socket, executor: Executor, *, host_key: KeyPair, allowed: str, user: str) -> None:
     """Serve one connection to its end: what an OpenSSH client's ProxyCommand talks to."""
-    transport = _Factory(executor, host_key=host_key, allowed=allowed, user=user).serve(channel)
-    if transport is not None:
-        transport.join()
+    client = _Factory(executor, host_key=host_key, allowed=allowed, user=user).serve(channel)
+    if client is not None:
+        client.transport.join()
+        client.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """One connection, and what runs for it."""
+
+    transport: paramiko.Transport
+    server: _Server
+
+    def close(self) -> None:
+        self.transport.close()
+        self.server.close()
 
 
 class _Factory:
@@ -108,19 +138,18 @@ class _Factory:
         self._user = user
         self._host_key = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key.private))
 
-    def serve(self, channel: socket.socket) -> paramiko.Transport | None:
+    def serve(self, channel: socket.socket) -> _Client | None:
         """Start serving a connection; None when the client went away at once."""
         transport = paramiko.Transport(channel)
         transport.daemon = True
         transport.add_server_key(self._host_key)
+        server = _Server(self._executor, allowed=self._allowed, user=self._user)
         try:
-            transport.start_server(
-                event=threading.Event(), server=_Server(self._executor, allowed=self._allowed, user=self._user)
-            )
+            transport.start_server(event=threading.Event(), server=server)
         except (paramiko.SSHException, EOFError, OSError):
             transport.close()
             return None
-        return transport
+        return _Client(transport, server)
 
 
 class _Server(paramiko.ServerInterface):
@@ -130,7 +159,7 @@ class _Server(paramiko.ServerInterface):
         self._executor = executor
         self._allowed = allowed.split()[1]
         self._user = user
-        self._terminals: set[int] = set()
+        self._terminals: dict[int, tuple[int, int]] = {}
         self._processes: dict[int, Process] = {}
 
     def get_allowed_auths(self, username: str) -> str:
@@ -143,8 +172,17 @@ class _Server(paramiko.ServerInterface):
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return common.OPEN_SUCCEEDED if kind == "session" else common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
-    def check_channel_pty_request(self, channel: paramiko.Channel, *_details: object) -> bool:
-        self._terminals.add(channel.chanid)
+    def check_channel_pty_request(  # noqa: PLR0913 - paramiko's signature
+        self,
+        channel: paramiko.Channel,
+        term: bytes,
+        width: int,
+        height: int,
+        pixelwidth: int,
+        pixelheight: int,
+        modes: bytes,
+    ) -> bool:
+        self._terminals[channel.chanid] = (height, width)
         return True
 
     def check_channel_window_change_request(
@@ -161,11 +199,22 @@ class _Server(paramiko.ServerInterface):
     def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
         return self._start(channel, "")
 
+    def close(self) -> None:
+        """Let go of whatever still runs."""
+        for process in list(self._processes.values()):
+            process.hang_up()
+
     def _start(self, channel: paramiko.Channel, command: str) -> bool:
-        process = self._executor.start(command, terminal=channel.chanid in self._terminals)
+        try:
+            process = self._executor.start(command, terminal=channel.chanid in self._terminals)
+        except OSError:
+            return False  # the client hears that its request was refused
         self._processes[channel.chanid] = process
+        if channel.chanid in self._terminals:
+            rows, columns = self._terminals[channel.chanid]
+            process.resize(rows=rows, columns=columns)
         for pump in (_pump_in, _pump_out):
-            threading.Thread(target=pump, args=(channel, process), daemon=True).start()
+            threading.Thread(target=pump, args=(channel, process), name="gateway", daemon=True).start()
         return True
 
 
@@ -174,6 +223,8 @@ def _pump_in(channel: paramiko.Channel, process: Process) -> None:
         while data := channel.recv(CHUNK):
             process.write(data)
         process.close_input()
+        if channel.closed:
+            process.hang_up()  # nobody is left to read what it says
     except (OSError, EOFError, paramiko.SSHException):
         return  # the other direction ends the channel
 
@@ -189,4 +240,5 @@ def _pump_out(channel: paramiko.Channel, process: Process) -> None:
     except (OSError, EOFError, paramiko.SSHException):
         pass  # the client went away, or the machine did: both end the channel
     finally:
+        process.close()
         channel.close()

@@ -76,7 +76,10 @@ class PackerBuilder:
             show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail))
         )
         template = _template(order)
-        with tempfile.TemporaryDirectory(prefix="imagetest-packer-") as scratch, log.open("w", encoding="utf-8") as file:
+        with (
+            tempfile.TemporaryDirectory(prefix="imagetest-packer-") as scratch,
+            log.open("w", encoding="utf-8") as file,
+        ):
 
             def hear(line: bytes) -> None:
                 file.write(redact(line.decode(errors="replace")))
@@ -90,10 +93,12 @@ class PackerBuilder:
             try:
                 if template.plugins and self._at_least(WITH_INIT):
                     self._initialise(order, hear, environment, transcript)
-                code = process.stream(self._command(order, template, sources), on_line=hear, cwd=order.project, env=environment)
+                code = process.stream(
+                    self._command(order, template, sources), on_line=hear, cwd=order.project, env=environment
+                )
             finally:
                 _remove(transcript.containers)
-        return self._artifacts(order, template, sources, transcript, code, redact)
+        return self._artifacts(order, template, sources, transcript, code, redact, log)
 
     def _command(self, order: BakeOrder, template: Template, sources: Sequence[str]) -> list[str]:
         argv = [PROGRAM, "build", "-machine-readable"]
@@ -112,15 +117,21 @@ class PackerBuilder:
             raise BakeError(f"'packer init' cannot install what {order.template.name} requires: {said}")
 
     def _artifacts(
-        self, order: BakeOrder, template: Template, sources: Sequence[str], heard: Transcript, code: int, redact: Redactor
+        self,
+        order: BakeOrder,
+        template: Template,
+        sources: Sequence[str],
+        heard: Transcript,
+        code: int,
+        redact: Redactor,
+        log: Path,
     ) -> tuple[Artifact, ...]:
         """Return one bootable artifact for each source; with any missing, say what Packer said."""
         found = [self._artifact(source, heard) for source in _named(template, sources)]
         if code or any(one is None for one in found):
             errors = [f"{source}: {text}" for source, texts in heard.errors.items() for text in texts]
             said = "; ".join(dict.fromkeys(errors)) or _relevant(heard.said) or "Packer reported no error"
-            reason = self._hint(said)
-            raise BakeError(f"the bake of {order.name!r} failed: {redact(said)}", hint=reason)
+            raise BakeError(f"the bake of {order.name!r} failed: {redact(said)}", hint=self._hint(said, log))
         return tuple(one for one in found if one is not None)
 
     def _artifact(self, source: Block, heard: Transcript) -> Artifact | None:
@@ -137,13 +148,13 @@ class PackerBuilder:
         best = next((one for one in usable if one["id"].startswith("sha256:")), usable[0])
         return Artifact(source=source.name, kind=BOOTABLE[best["builder-id"]], reference=best["id"])
 
-    def _hint(self, said: str) -> str:
+    def _hint(self, said: str, log: Path) -> str:
         text = " ".join(said.split())
         if "plugin" in text and ("not installed" in text or "unknown by Packer" in text):
             return "'packer init TEMPLATE', or for JSON 'packer plugins install github.com/hashicorp/docker', gets the plugin"
         if "required_plugins" in text and not self._at_least(WITH_INIT):
             return f"Packer {self._version} knows no required_plugins: keep that block in a file of its own, or use 1.7 or newer"
-        return "the whole of what Packer said is in the run's bake.log"
+        return f"all that Packer said is in {log}"
 
     def _at_least(self, version: tuple[int, int]) -> bool:
         numbers = [int(one) for one in re.findall(r"\d+", self._version)[:2]]
@@ -159,7 +170,20 @@ class PackerBuilder:
 
 @lru_cache(maxsize=8)
 def _template(order: BakeOrder) -> Template:
-    return read(order)
+    """Read the template; where it cannot be read, Packer's own words say why."""
+    try:
+        return read(order)
+    except ConfigError as error:
+        if shutil.which(PROGRAM) is None:
+            raise
+        argv = [PROGRAM, "validate", "-syntax-only", str(order.template)]
+        done = process.run(*argv, cwd=order.project, env=_environment())
+        said = _first_line(done.stdout + done.stderr) if done.exit_code else ""
+        if not said:
+            raise
+        raise ConfigError(
+            f"{order.template} is not valid: {said}", hint=f"'packer validate {order.template}' repeats it"
+        ) from error
 
 
 def _chosen(template: Template, order: BakeOrder) -> list[Block]:

@@ -172,9 +172,7 @@ def _declared(order: BakeOrder) -> set[Path]:
     return found
 
 
-def _base(
-    source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str, str]]
-) -> tuple[str, list[str]]:
+def _base(source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str, str]]) -> tuple[str, list[str]]:
     """Return the base image with its digest, and why it is not known where it is not."""
     if source.type != "docker":
         return "", [f"what a source of type {source.type!r} starts from"]

@@ -45,7 +45,9 @@ class Transcript:
 
     show: Callable[[str, str, bool], None]
     """Called with source, text and whether it is a mere detail."""
-    artifacts: dict[str, dict[int, dict[str, str]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(dict)))
+    artifacts: dict[str, dict[int, dict[str, str]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(dict))
+    )
     errors: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     said: list[str] = field(default_factory=list)
     """What was reported as an error outside of any source."""

@@ -64,12 +64,10 @@ def _read_json(path: Path, order: BakeOrder) -> Template:
     tables = _load_json(path)
     blocks = [
         Block(kind="source", type=str(one.get("type", "")), name=str(one.get("name") or one.get("type", "")), body=one)
-        for one in tables.get("builders", [])
+        for one in _objects(path, tables, "builders")
     ]
-    blocks += [_json_block("provisioner", one) for one in tables.get("provisioners", [])]
-    for one in tables.get("post-processors", []):
-        for step in one if isinstance(one, list) else [one]:
-            blocks.append(_json_block("post-processor", {"type": step} if isinstance(step, str) else step))
+    blocks += [_json_block("provisioner", one) for one in _objects(path, tables, "provisioners")]
+    blocks += [_json_block("post-processor", one) for one in _objects(path, tables, "post-processors")]
     variables = dict(tables.get("variables", {}))
     for file in order.var_files:
         variables |= _load_json(file)
@@ -82,6 +80,17 @@ def _read_json(path: Path, order: BakeOrder) -> Template:
         sensitive=frozenset(tables.get("sensitive-variables", [])),
         hcl=False,
     )
+
+
+def _objects(path: Path, tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Return the entries of a list; a post-processor may be its type alone, or stand in a chain."""
+    entries = tables.get(name, [])
+    chains = entries if isinstance(entries, list) else [entries]
+    flat: list[Any] = [step for one in chains for step in (one if isinstance(one, list) else [one])]
+    steps = [{"type": step} if isinstance(step, str) and name == "post-processors" else step for step in flat]
+    if not all(isinstance(step, dict) for step in steps):
+        raise ConfigError(f"{path} is no Packer template: {name!r} must be a list of objects")
+    return steps
 
 
 def _json_block(kind: str, body: dict[str, Any]) -> Block:
@@ -122,6 +131,7 @@ def _hcl_blocks(tables: list[dict[str, Any]]) -> list[Block]:
         for table in tables
         for one in table.get("source", [])
         for kind, named in one.items()
+        if isinstance(named, dict)
         for name, body in named.items()
     }
     blocks: list[Block] = []
@@ -137,7 +147,9 @@ def _hcl_blocks(tables: list[dict[str, Any]]) -> list[Block]:
     return blocks
 
 
-def _hcl_source(described: dict[tuple[str, str], dict[str, Any]], label: str, body: dict[str, Any], prefix: str) -> Block:
+def _hcl_source(
+    described: dict[tuple[str, str], dict[str, Any]], label: str, body: dict[str, Any], prefix: str
+) -> Block:
     kind, _, name = label.removeprefix("source.").partition(".")
     shown = _bare(str(body["name"])) if "name" in body else name
     return Block(
@@ -211,5 +223,7 @@ def _as_blocks(tables: dict[str, Any]) -> dict[str, Any]:
     nested = {"provisioner", "post-processor", "post-processors", "source"}
     blocks = {name: value if isinstance(value, list) else [value] for name, value in tables.items()}
     for build in blocks.get("build", []):
-        build |= {name: [build[name]] if isinstance(build[name], dict) else build[name] for name in nested & build.keys()}
+        build |= {
+            name: [build[name]] if isinstance(build[name], dict) else build[name] for name in nested & build.keys()
+        }
     return blocks

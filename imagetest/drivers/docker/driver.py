@@ -122,7 +122,11 @@ class DockerDriver:
             state = self._state(resource)
             log = self._engine.logs(resource, tail=LAST_LINES).decode(errors="replace").strip()
         ended = "" if state["Running"] else f"it ended with exit code {state['ExitCode']}"
-        said = "its last log lines:\n" + "\n".join(f"    {line}" for line in log.splitlines()) if log else "it logged nothing"
+        said = (
+            "its last log lines:\n" + "\n".join(f"    {line}" for line in log.splitlines())
+            if log
+            else "it logged nothing"
+        )
         return "; ".join(part for part in (ended, said) if part)
 
     def _config(self, image: Image, plan: BootPlan) -> ImageConfig:
@@ -168,9 +172,7 @@ class DockerDriver:
             note = f"reached by the gateway, because {error}"
             return self._by_gateway(image, plan.user, resource, access, deadline=deadline, notes=(note,))
 
-    def _by_own_server(
-        self, image: Image, plan: BootPlan, resource: str, access: Access, deadline: float
-    ) -> Booted:
+    def _by_own_server(self, image: Image, plan: BootPlan, resource: str, access: Access, deadline: float) -> Booted:
         bindings = self._engine.port(resource, plan.port)
         if not bindings:
             self._alive(resource)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import docker
@@ -12,6 +14,11 @@ from docker.errors import DockerException
 from docker.utils.socket import frames_iter
 
 from imagetest.transport.gateway import Process
+
+KILLED = 137
+"""128 and the number of SIGKILL."""
+
+PAUSE_SECONDS = 0.02
 
 
 class ContainerExecutor:
@@ -41,6 +48,8 @@ class ContainerProcess:
         self._identity = identity
         self._stream = stream
         self._socket: socket.socket = getattr(stream, "_sock", stream)
+        self._socket.settimeout(None)  # a command may be silent, or leave its input unread, for as long as it likes
+        self._abandoned = False
         self._frames: Iterator[tuple[int, bytes]] = frames_iter(self._socket, terminal)
 
     def read(self) -> tuple[int, bytes]:
@@ -56,15 +65,28 @@ class ContainerProcess:
         self._socket.shutdown(socket.SHUT_WR)
 
     def exit_code(self) -> int:
-        """Return the exit code; 137, as of a killed process, when the container went away with it."""
-        try:
-            code = self._engine.exec_inspect(self._identity).get("ExitCode")
-        except (DockerException, requests.RequestException):
-            code = None
-        finally:
-            self._stream.close()
-        return 137 if code is None else int(code)
+        """Wait for the exit code; 137, as of a killed process, when the container went away with it."""
+        while not self._abandoned:
+            try:
+                found = self._engine.exec_inspect(self._identity)
+            except (DockerException, requests.RequestException):
+                break
+            if not found.get("Running"):
+                return KILLED if found.get("ExitCode") is None else int(found["ExitCode"])
+            time.sleep(PAUSE_SECONDS)  # it closed its output and runs on, or the engine has yet to notice its end
+        return KILLED
 
     def resize(self, *, rows: int, columns: int) -> None:
         """Tell its terminal the new size."""
-        self._engine.exec_resize(self._identity, height=rows, width=columns)
+        with suppress(DockerException, requests.RequestException):  # it may have ended meanwhile
+            self._engine.exec_resize(self._identity, height=rows, width=columns)
+
+    def hang_up(self) -> None:
+        """End the conversation; the engine offers no way to end the command itself."""
+        self._abandoned = True
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection to the engine."""
+        self._stream.close()

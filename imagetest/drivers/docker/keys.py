@@ -60,7 +60,17 @@ def login(address: Address, access: Access) -> str:
 def login_through_gateway(container: str, user: str, access: Access) -> str:
     """Return the command that opens a shell through a gateway of its own, which ends with it."""
     gateway = shlex.join(
-        [sys.executable, "-m", "imagetest.cli.main", "gateway", container, "--user", user, "--keys", str(access.key_file.parent)]
+        [
+            sys.executable,
+            "-m",
+            "imagetest.cli.main",
+            "gateway",
+            container,
+            "--user",
+            user,
+            "--keys",
+            str(access.key_file.parent),
+        ]
     )
     return shlex.join([*_ssh(access), "-o", f"ProxyCommand={gateway}", f"{user}@{container}"])
 

@@ -1,0 +1,177 @@
+"""What every driver and every reporter must keep: subclass a contract, provide its fixtures, and pytest does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagetest.errors import EngineError, MachineLostError
+from imagetest.execute import keys
+from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.image import Image
+from imagetest.model.plan import BootPlan
+from imagetest.ports import Access, Booted, Driver, Event, Reporter
+from imagetest.transport import connection
+from imagetest.transport.shell import Shell
+
+NAME = "web"
+RESOURCE = "imagetest-contract-{}"
+
+
+class DriverContract:
+    """What a driver must keep.
+
+    Provide the fixtures `driver`, `reference` (of an image that boots) and `there`, a function that says whether there
+    is an instance of a name; override `plan` where an image needs one.
+    """
+
+    @pytest.fixture
+    def plan(self) -> BootPlan:
+        """Return how the image is booted."""
+        return BootPlan()
+
+    @pytest.fixture
+    def image(self, driver: Driver, reference: str) -> Image:
+        """Return the image."""
+        return driver.identify(reference, name=NAME)
+
+    @pytest.fixture
+    def access(self, tmp_path: Path) -> Access:
+        """Return the keys of one boot."""
+        return make_access(tmp_path / "keys")
+
+    @pytest.fixture
+    def boot(self, driver: Driver, image: Image, plan: BootPlan, access: Access) -> Iterator[Callable[[str], Booted]]:
+        """Return a function that boots an instance; all of them are removed in the end."""
+        resources: list[str] = []
+
+        def boot(suffix: str) -> Booted:
+            resources.append(RESOURCE.format(suffix))
+            return driver.boot(image, plan, resource=resources[-1], access=access, progress=ignore)
+
+        yield boot
+        for resource in resources:
+            driver.destroy(resource)
+
+    def test_an_image_is_known_by_the_digest_of_its_content(self, driver: Driver, image: Image, reference: str) -> None:
+        assert image.name == NAME
+        assert image.kind == driver.name
+        assert image.digest.partition(":")[0] == "sha256"
+        assert driver.identify(reference, name="other") == replace(image, name="other")
+
+    def test_an_image_that_is_not_there_is_an_engine_error(self, driver: Driver) -> None:
+        with pytest.raises(EngineError, match="imagetest-contract/none"):
+            driver.identify("imagetest-contract/none:0", name=NAME)
+
+    def test_an_instance_answers_as_soon_as_it_is_booted(self, boot: Callable[[str], Booted]) -> None:
+        up = boot("answers")
+
+        assert ask(up, "echo here; echo there >&2; exit 7") == (7, b"here\n", b"there\n")
+
+    def test_an_instance_has_the_pinned_host_key(self, boot: Callable[[str], Booted]) -> None:
+        address = boot("pinned").instance.address
+        other = replace(address, host_key=keys.generate().public)
+
+        connection.connect(address).close()
+        with pytest.raises(connection.HostKeyError):
+            connection.connect(other)
+
+    def test_an_instance_lets_in_nobody_else(self, boot: Callable[[str], Booted], tmp_path: Path) -> None:
+        address = boot("private").instance.address
+        stranger = keys.generate().write(tmp_path / "stranger")
+
+        with pytest.raises((connection.AuthenticationRefusedError, MachineLostError)):
+            connection.connect(replace(address, key_file=str(stranger)))
+
+    def test_a_boot_tells_how_it_went(self, driver: Driver, boot: Callable[[str], Booted], access: Access) -> None:
+        told = boot("told").boot
+
+        assert told.driver == driver.name
+        assert told.reached_by in {"image", "gateway"}
+        assert told.host_key_fingerprint == access.host.fingerprint
+        assert told.started is not None
+        assert told.started.tzinfo is not None
+        assert 0 < told.reachable_seconds <= told.ready_seconds
+
+    def test_two_instances_stand_side_by_side(self, boot: Callable[[str], Booted]) -> None:
+        one, other = boot("one"), boot("two")
+
+        assert one.instance.id != other.instance.id
+        assert one.instance.address.port != other.instance.address.port
+        assert ask(one, "true") == ask(other, "true") == (0, b"", b"")
+
+    def test_an_instance_is_gone_when_it_was_destroyed(
+        self, driver: Driver, boot: Callable[[str], Booted], there: Callable[[str], bool]
+    ) -> None:
+        up = boot("gone")
+        stood = there(up.instance.id)
+        driver.destroy(up.instance.id)
+
+        assert stood
+        assert not there(up.instance.id)
+
+    def test_an_instance_that_is_not_there_can_be_destroyed(self, driver: Driver) -> None:
+        driver.destroy(RESOURCE.format("never"))
+        driver.destroy(RESOURCE.format("never"))
+
+    def test_an_instance_is_called_as_the_lease_says(self, boot: Callable[[str], Booted]) -> None:
+        assert boot("named").instance.id == RESOURCE.format("named")
+
+    def test_the_image_at_rest_can_be_asked(self, driver: Driver, image: Image, access: Access) -> None:
+        resource = RESOURCE.format("rest")
+        try:
+            up = driver.rest(image, resource=resource, access=access)
+            answer = ask(up, "echo at rest")
+            up.close()
+        finally:
+            driver.destroy(resource)
+
+        assert answer == (0, b"at rest\n", b"")
+
+    def test_last_words_are_words_even_when_the_instance_is_gone(
+        self, driver: Driver, boot: Callable[[str], Booted]
+    ) -> None:
+        resource = boot("words").instance.id
+        before = driver.last_words(resource)
+        driver.destroy(resource)
+
+        assert before
+        assert driver.last_words(resource)
+
+
+class ReporterContract:
+    """What a reporter must keep. Provide the fixtures `reporter` and `judged`, an assessment and its verdict."""
+
+    def test_its_file_has_a_name_and_no_folder(self, reporter: Reporter) -> None:
+        assert reporter.filename == Path(reporter.filename).name != ""
+
+    def test_it_renders_the_same_twice(self, reporter: Reporter, judged: tuple[Assessment, Verdict]) -> None:
+        first = reporter.render(*judged)
+
+        assert first
+        assert reporter.render(*judged) == first
+
+
+def make_access(folder: Path) -> Access:
+    """Make the keys of one boot in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    user = keys.generate()
+    return Access(host=keys.generate(), user=user, key_file=user.write(folder / "id"))
+
+
+def ask(up: Booted, command: str, *, timeout: float = 20) -> tuple[int, bytes, bytes]:
+    """Run a command on an instance and return what came of it."""
+    transport: Any = up.transport or connection.connect(up.instance.address)
+    shell = Shell(transport)
+    answer = shell.run(command, timeout=timeout)
+    shell.close()
+    return answer.exit_code, answer.stdout, answer.stderr
+
+
+def ignore(event: Event) -> None:
+    """Show nothing."""
+    del event

@@ -1,0 +1,173 @@
+"""A driver without machines: each instance is an SSH server on loopback whose commands run in a folder of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import selectors
+import shutil
+import signal
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imagetest.errors import BootError, EngineError, LeakError
+from imagetest.execute import process
+from imagetest.model.image import Image
+from imagetest.model.instance import Address, Boot, Instance
+from imagetest.model.plan import BootPlan
+from imagetest.ports import Access, Booted, Event, Progress
+from imagetest.transport import connection
+from imagetest.transport.gateway import Gateway
+
+CHUNK = 32768
+
+
+class FakeDriver:
+    """Boots images that are mere names.
+
+    Real SSH and a real shell, so that whatever speaks to an instance can be tested without an engine; the commands run
+    on this machine, in an empty folder, as this user.
+    """
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.images: dict[str, str] = {}
+        """The content of each image by its reference; the digest is made of it."""
+        self.broken: dict[str, str] = {}
+        """For an image that does not come up, what it says."""
+        self.stuck: set[str] = set()
+        """Instances that cannot be removed."""
+        self._up: dict[str, _Machine] = {}
+
+    @property
+    def up(self) -> frozenset[str]:
+        """Return the instances that there are."""
+        return frozenset(self._up)
+
+    def identify(self, reference: str, *, name: str) -> Image:
+        """Return the image behind a reference. Raises EngineError when there is none."""
+        if reference not in self.images:
+            raise EngineError(f"there is no image {reference!r}")
+        digest = "sha256:" + hashlib.sha256(self.images[reference].encode()).hexdigest()
+        return Image(name=name, kind=self.name, reference=reference, digest=digest)
+
+    def boot(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+        """Open a folder and serve it. Raises BootError when the image is one of the broken ones."""
+        progress(Event(subject=image.name, text="booting"))
+        booted = self._open(image, plan.user, resource, access)
+        if image.reference in self.broken:
+            raise BootError(f"the image did not come up: {self.broken[image.reference]}")
+        return booted
+
+    def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
+        """Open a folder and serve it: nothing of the image's own is ever started."""
+        return self._open(image, "root", resource, access)
+
+    def destroy(self, resource: str) -> None:
+        """End what runs and remove the folder."""
+        if resource in self.stuck:
+            raise LeakError(f"{resource!r} may still be there")
+        machine = self._up.pop(resource, None)
+        if machine is not None:
+            machine.gateway.close()
+            shutil.rmtree(machine.folder, ignore_errors=True)
+
+    def last_words(self, resource: str) -> str:
+        """Say that nothing was said."""
+        return "it logged nothing" if resource in self._up else "it is gone"
+
+    def _open(self, image: Image, user: str, resource: str, access: Access) -> Booted:
+        started = datetime.now(UTC)
+        folder = Path(tempfile.mkdtemp(prefix="imagetest-fake-"))
+        gateway = Gateway(LocalExecutor(folder), host_key=access.host, allowed=access.user.public, user=user)
+        self._up[resource] = _Machine(folder=folder, gateway=gateway)
+        address = Address(
+            host="127.0.0.1", port=gateway.port, user=user,
+            host_key=access.host.public, key_file=str(access.key_file),
+        )  # fmt: skip
+        boot = Boot(
+            driver=self.name, reached_by="gateway", user=user, started=started,
+            host_key_fingerprint=access.host.fingerprint,
+        )  # fmt: skip
+        instance = Instance(id=resource, name=image.name, address=address, login=f"ssh -p {gateway.port} 127.0.0.1")
+        booted = Booted(instance=instance, boot=boot, transport=connection.connect(address), close=gateway.close)
+        seconds = (datetime.now(UTC) - started).total_seconds()
+        return replace(booted, boot=replace(boot, reachable_seconds=seconds, ready_seconds=seconds))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Machine:
+    folder: Path
+    gateway: Gateway
+
+
+class LocalExecutor:
+    """Runs commands on this machine, in one folder and with an environment of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def start(self, command: str, *, terminal: bool) -> LocalProcess:
+        """Start a command under /bin/sh; there are no terminals."""
+        if terminal:
+            raise OSError("a local process gets no terminal")
+        return LocalProcess("-c", command, folder=self._folder) if command else LocalProcess(folder=self._folder)
+
+
+class LocalProcess:
+    """A shell that runs on this machine."""
+
+    def __init__(self, *options: str, folder: Path) -> None:
+        env = {"PATH": os.defpath, "HOME": str(folder)}
+        self._child = process.piped("/bin/sh", *options, cwd=folder, env=env)
+        self._streams = selectors.DefaultSelector()
+        for number, stream in ((1, self._child.stdout), (2, self._child.stderr)):
+            assert stream is not None  # noqa: S101 - told to the type checker
+            self._streams.register(stream, selectors.EVENT_READ, number)
+
+    def read(self) -> tuple[int, bytes]:
+        """Return a stream's number and what came on it; an empty chunk at the end."""
+        while self._streams.get_map():
+            for key, _ in self._streams.select():
+                if data := os.read(key.fd, CHUNK):
+                    return key.data, data
+                self._streams.unregister(key.fileobj)
+        return 1, b""
+
+    def write(self, data: bytes) -> None:
+        """Send to its standard input."""
+        if self._child.stdin is not None:
+            self._child.stdin.write(data)
+            self._child.stdin.flush()
+
+    def close_input(self) -> None:
+        """End its standard input."""
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+
+    def exit_code(self) -> int:
+        """Wait for the exit code; 128 and a signal's number where one ended it."""
+        code = self._child.wait()
+        return code if code >= 0 else 128 - code
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Do nothing: there is no terminal."""
+
+    def hang_up(self) -> None:
+        """End it, and whatever it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Free the pipes."""
+        self.hang_up()
+        self._child.wait()
+        self._streams.close()
+        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
