@@ -26,7 +26,7 @@ class Interrupts:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handle the signals until the end of the context; nested use and use outside the main thread change nothing."""
+        """Handle the signals until the end of the context; nested or outside the main thread it changes nothing."""
         if self._before or threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -82,7 +82,7 @@ class Leases:
         except OSError as error:
             raise StorageError(
                 f"cannot write a lease into {self._folder}: {error.strerror}",
-                hint="nothing was started; make room or permissions there, or choose another folder with [imagetest] state",
+                hint="nothing was started; make room or permissions there, or set another [imagetest] state",
             ) from error
 
 

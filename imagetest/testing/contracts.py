@@ -1,4 +1,4 @@
-"""What every driver and every reporter must keep: subclass a contract, provide its fixtures, and pytest does the rest."""
+"""What every driver and every reporter must keep: subclass a contract and provide its fixtures."""
 
 from __future__ import annotations
 

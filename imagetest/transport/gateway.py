@@ -80,11 +80,13 @@ class Gateway:
         return port
 
     def __enter__(self) -> Self:
+        """Serve until the end of the context."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close it."""
         self.close()
 
     def close(self) -> None:
@@ -172,7 +174,7 @@ class _Server(paramiko.ServerInterface):
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return common.OPEN_SUCCEEDED if kind == "session" else common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
-    def check_channel_pty_request(  # noqa: PLR0913 - paramiko's signature
+    def check_channel_pty_request(
         self,
         channel: paramiko.Channel,
         term: bytes,

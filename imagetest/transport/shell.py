@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import time
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ class Shell:
     """A POSIX shell over one SSH channel.
 
     Each command runs in a child `sh -c` of its own with an empty standard input, so that none can change the shell, and
-    both streams end with a marker that no output can forge, so that the answer is binary safe.
+    on both streams its output stands between two marks that no output can forge, so that the answer is binary safe, and
+    what an earlier command left running may go on writing.
     """
 
     def __init__(self, transport: paramiko.Transport, *, timeout: float = 30) -> None:
@@ -39,9 +41,7 @@ class Shell:
 
         Raises MachineLostError when no shell answers within `timeout` seconds.
         """
-        self._marker = os.urandom(16).hex()
-        self._end = f"\n{self._marker} ".encode()
-        self._end_of_errors = f"\n{self._marker}\n".encode()
+        self._mark = os.urandom(16).hex()
         try:
             self._channel = transport.open_session(timeout=timeout)
             self._channel.exec_command("exec /bin/sh")
@@ -50,7 +50,7 @@ class Shell:
         try:
             self.run(":", timeout=timeout)
         except CommandTimeoutError as error:
-            raise MachineLostError(f"/bin/sh did not answer within {timeout:.0f} seconds") from error
+            raise MachineLostError(f"/bin/sh did not answer within {timeout:g} seconds") from error
 
     def run(self, command: str | bytes, *, timeout: float) -> Answer:
         """Run a command to its end.
@@ -64,7 +64,7 @@ class Shell:
             return self._answer(time.monotonic() + timeout)
         except TimeoutError as error:
             self.close()
-            raise CommandTimeoutError(f"no answer within {timeout:.0f} seconds") from error
+            raise CommandTimeoutError(f"no answer within {timeout:g} seconds") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise MachineLostError(f"the SSH connection broke: {str(error) or 'it was closed'}") from error
 
@@ -74,32 +74,23 @@ class Shell:
 
     def _framed(self, command: str | bytes) -> bytes:
         raw = command if isinstance(command, bytes) else command.encode("utf-8", "surrogateescape")
-        quoted = b"'" + raw.replace(b"'", b"'\"'\"'") + b"'"
-        tail = f" </dev/null; printf '\\n%s %d\\n' {self._marker} $?; printf '\\n%s\\n' {self._marker} >&2\n"
-        return b"/bin/sh -c " + quoted + tail.encode()
+        quoted = raw.replace(b"'", b"'\"'\"'")
+        head = f"printf '%s\\n' {self._mark}; printf '%s\\n' {self._mark} >&2; /bin/sh -c '"
+        tail = (
+            f"' </dev/null; set -- $?; printf '\\n%s %d\\n' {self._mark} $1; printf '\\n%s %d\\n' {self._mark} $1 >&2\n"
+        )
+        return head.encode() + quoted + tail.encode()
 
     def _answer(self, deadline: float) -> Answer:
         """Read both streams as they come: one left unread would fill the window that they share, and stop the other."""
-        out, err = bytearray(), bytearray()
-        code: int | None = None
-        while code is None or not err.endswith(self._end_of_errors):
+        out, err = _Stream(self._mark), _Stream(self._mark)
+        while out.exit_code is None or err.exit_code is None:
             self._wait(deadline)
             if self._channel.recv_ready():
-                seen = max(0, len(out) - len(self._end))
-                out += self._channel.recv(CHUNK)
-                code = self._exit_code(out, seen)
+                out.add(self._channel.recv(CHUNK))
             if self._channel.recv_stderr_ready():
-                err += self._channel.recv_stderr(CHUNK)
-        return Answer(
-            exit_code=code,
-            stdout=bytes(out[: out.rindex(self._end)]),
-            stderr=bytes(err[: -len(self._end_of_errors)]),
-        )
-
-    def _exit_code(self, out: bytearray, seen: int) -> int | None:
-        """Find the marker in what is new, so that a large output costs its size once."""
-        at = out.find(self._end, max(0, seen - 16))
-        return int(out[at + len(self._end) :]) if at >= 0 and out.endswith(b"\n") else None
+                err.add(self._channel.recv_stderr(CHUNK))
+        return Answer(exit_code=out.exit_code, stdout=out.content(), stderr=err.content())
 
     def _wait(self, deadline: float) -> None:
         if self._channel.recv_ready() or self._channel.recv_stderr_ready():
@@ -110,3 +101,26 @@ class Shell:
         ready.register(self._channel.fileno(), select.POLLIN)
         if not ready.poll(max(1, (deadline - time.monotonic()) * 1000)) and time.monotonic() >= deadline:
             raise TimeoutError
+
+
+class _Stream:
+    """What comes on one stream, of which the part between the two marks counts."""
+
+    def __init__(self, mark: str) -> None:
+        self._begin = f"{mark}\n".encode()
+        self._end = re.compile(rb"\n%s (\d+)\n" % mark.encode())
+        self._longest_end = len(mark) + 6
+        self._data = bytearray()
+        self._length = 0
+        self.exit_code: int | None = None
+
+    def add(self, chunk: bytes) -> None:
+        """Add what came, and look for the end in what is new, so that a large output costs its size once."""
+        seen = max(0, len(self._data) - self._longest_end)
+        self._data += chunk
+        if self.exit_code is None and (end := self._end.search(self._data, seen)):
+            self.exit_code, self._length = int(end[1]), end.start()
+
+    def content(self) -> bytes:
+        """Return what stands between the marks."""
+        return bytes(memoryview(self._data)[self._data.index(self._begin) + len(self._begin) : self._length])
