@@ -91,7 +91,7 @@ class Line:
         except MachineLostError as error:
             self._lost = f"{self._name!r} was lost: {error}"
             self._switchboard.on_lost(self._name.removesuffix(REST), self._lost)
-            raise
+            raise MachineLostError(self._lost) from error
         finally:
             self._switchboard.recorder.record(
                 command, answer, started=started, seconds=time.monotonic() - clock, machine=self._place

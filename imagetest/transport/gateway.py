@@ -243,4 +243,5 @@ def _pump_out(channel: paramiko.Channel, process: Process) -> None:
         pass  # the client went away, or the machine did: both end the channel
     finally:
         process.close()
-        channel.close()
+        with suppress(OSError, EOFError):  # the connection may be gone by now
+            channel.close()
