@@ -133,6 +133,10 @@ class Driver(Protocol):
         """Return the last lines that the machine logged, and its exit code where it ended."""
         ...
 
+    def close(self) -> None:
+        """Let go of what the driver holds on this side, such as connections; instances are not touched."""
+        ...
+
 
 class Reporter(Protocol):
     """Renders an assessment and its verdict as one file; it decides nothing."""

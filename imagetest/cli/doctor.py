@@ -85,8 +85,7 @@ def _docker() -> Iterator[Answer]:
     from imagetest.execute import engine  # noqa: PLC0415
 
     try:
-        client = engine.connect()
-        with engine.translated("ask the engine what it is"):
+        with engine.session() as client, engine.translated("ask the engine what it is"):
             info = client.info()
     except ImagetestError as error:
         yield Answer(name="docker", good=False, found=str(error), remedy=error.hint)

@@ -23,7 +23,7 @@ def gateway(
 ) -> None:
     """Serve one SSH connection to a container that has no SSH server; `--keep` prints the command that uses this."""
     from imagetest.drivers.docker.execution import ContainerExecutor  # noqa: PLC0415
-    from imagetest.execute.engine import connect  # noqa: PLC0415
+    from imagetest.execute.engine import session  # noqa: PLC0415
     from imagetest.execute.keys import KeyPair  # noqa: PLC0415
     from imagetest.transport.gateway import serve_one  # noqa: PLC0415
 
@@ -37,7 +37,8 @@ def gateway(
     inner, outer = socket.socketpair()
     for pump in (_pump_in, _pump_out):
         threading.Thread(target=pump, args=(outer,), daemon=True).start()
-    serve_one(inner, ContainerExecutor(connect(), container, user=user), host_key=host, allowed=allowed, user=user)
+    with session() as client:
+        serve_one(inner, ContainerExecutor(client, container, user=user), host_key=host, allowed=allowed, user=user)
 
 
 def _pump_in(outer: socket.socket) -> None:

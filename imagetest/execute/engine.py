@@ -18,7 +18,7 @@ LABEL = "imagetest"
 
 TIMEOUT_SECONDS = 60
 
-__all__ = ["LABEL", "APIError", "ImageNotFound", "NotFound", "connect", "translated"]
+__all__ = ["LABEL", "APIError", "ImageNotFound", "NotFound", "connect", "session", "translated"]
 
 
 def connect() -> docker.APIClient:
@@ -33,6 +33,16 @@ def connect() -> docker.APIClient:
         return docker.APIClient(base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=TIMEOUT_SECONDS)
     except (DockerException, requests.RequestException, OSError) as error:
         raise EngineError(f"no Docker engine answers: {_reason(error)}", hint=_remedy(error)) from error
+
+
+@contextmanager
+def session() -> Iterator[docker.APIClient]:
+    """Connect for a moment. Raises EngineError when no engine answers."""
+    client = connect()
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 @contextmanager

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 MASK = "[secret]"
 """What stands where a secret stood."""
 
 SHORTEST = 4
 """Characters; a shorter value would be masked inside ordinary words, and protects nothing."""
+
+WRAP = 76
+"""Letters on a line of Base64 that base64(1) writes."""
 
 PATTERNS = (
     # Anything in PEM armour that calls itself a private key (RFC 7468, OpenSSH's PROTOCOL.key).
@@ -31,19 +36,36 @@ class Redactor:
     """Masks the values it was told and everything that looks like a secret by its form."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._literals = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
+        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+        # One pass, the longest first: a mask is never searched for another secret.
+        self._literals = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) or r"(?!)")
 
     def __call__(self, text: str) -> str:
         """Return the text with every secret replaced by `MASK`."""
-        for literal in self._literals:
-            text = text.replace(literal, MASK)
+        text = self._literals.sub(MASK, text)
         for pattern in PATTERNS:
             text = pattern.sub(MASK, text)
         return text
 
 
-def _forms(secret: str) -> set[str]:
-    """Return the ways in which programs repeat a secret: whole, by line, and in Base64."""
-    whole = {secret, secret.strip(), *secret.splitlines()}
-    encoded = {base64.b64encode(secret.encode()).decode()} if len(secret) >= SHORTEST else set()
-    return {form for form in whole | encoded if len(form.strip()) >= SHORTEST}
+def _forms(secret: str) -> Iterator[str]:
+    """Give the ways in which programs repeat a secret: whole, by line, quoted for JSON or a URL, and in Base64."""
+    if len(secret.strip()) < SHORTEST:
+        return
+    for part in (secret, *secret.splitlines()):
+        yield part.strip()
+    yield json.dumps(secret.strip())[1:-1]
+    yield quote(secret.strip(), safe="")
+    for text in {secret, secret.strip()}:
+        yield from _in_base64(text.encode("utf-8", "surrogateescape"))
+
+
+def _in_base64(data: bytes) -> Iterator[str]:
+    """Give what stands in the Base64 of any text around the data: three ways, by what comes before it."""
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        # The first and the last letters carry bits of the neighbours too.
+        inner = encoded[-(-before * 8 // 6) : len(encoded) - 1 if (before + len(data)) % 3 else None]
+        for form in (inner, inner.replace("+", "-").replace("/", "_")):
+            yield form
+            yield from (form[at : at + WRAP] for at in range(0, len(form), WRAP) if len(form) > WRAP)

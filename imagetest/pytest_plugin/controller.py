@@ -263,7 +263,7 @@ class Controller:
         atexit.unregister(self._close)
         self._switchboard.hang_up()
         if self._machines is not None:
-            self.ending.leaks += [error.explain() for error in self._machines.fleet.close()]
+            self.ending.leaks += [error.explain() for error in self._machines.close()]
         if self._run is not None:
             self._run.clear()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from imagetest.config import wiring
 from imagetest.config.settings import Settings
 from imagetest.config.targets import Target
-from imagetest.errors import ImagetestError, MachineLostError
+from imagetest.errors import ImagetestError, LeakError, MachineLostError
 from imagetest.execute.leases import Leases
 from imagetest.model.control import Profile
 from imagetest.model.image import Bake
@@ -164,6 +164,13 @@ class Machines:
             with self._judging(name):
                 self.fleet.destroy(up.instance.id)
         return login
+
+    def close(self) -> list[LeakError]:
+        """Remove whatever is still there, let go of the drivers, and return what could not be removed."""
+        leaks = self.fleet.close()
+        for driver in self._drivers.values():
+            driver.close()
+        return leaks
 
     def up(self) -> list[str]:
         """Return the names of the images that are booted."""

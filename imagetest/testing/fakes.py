@@ -80,6 +80,9 @@ class FakeDriver:
         """Say that nothing was said."""
         return "it logged nothing" if resource in self._up else "it is gone"
 
+    def close(self) -> None:
+        """Hold nothing."""
+
     def _open(self, image: Image, user: str, resource: str, access: Access) -> Booted:
         started = datetime.now(UTC)
         folder = Path(tempfile.mkdtemp(prefix="imagetest-fake-"))

@@ -129,7 +129,7 @@ class PackerBuilder:
         """Return one bootable artifact for each source; with any missing, say what Packer said."""
         found = [self._artifact(source, heard) for source in _named(template, sources)]
         if code or any(one is None for one in found):
-            errors = [f"{source}: {text}" for source, texts in heard.errors.items() for text in texts]
+            errors = [_error(source, text, heard) for source, texts in heard.errors.items() for text in texts]
             said = "; ".join(dict.fromkeys(errors)) or _relevant(heard.said) or "Packer reported no error"
             raise BakeError(f"the bake of {order.name!r} failed: {redact(said)}", hint=self._hint(said, log))
         return tuple(one for one in found if one is not None)
@@ -217,29 +217,39 @@ def _environment() -> dict[str, str]:
 
 def _base_digest(reference: str, pull: bool) -> tuple[str, str]:  # noqa: FBT001 - a callback's plain flag
     """Look a base image up: in its registry where Packer will pull it, else in this engine."""
-    client = engine.connect()
-    if pull:
+    with engine.session() as client:
+        if pull:
+            try:
+                found = client.inspect_distribution(reference)
+                return str(found["Descriptor"]["digest"]), ""
+            except Exception:  # noqa: BLE001 - whatever a registry and the way to it can answer
+                return "", f"the registry does not say what the base image {reference!r} is now"
         try:
-            found = client.inspect_distribution(reference)
-            return str(found["Descriptor"]["digest"]), ""
-        except Exception:  # noqa: BLE001 - whatever a registry and the way to it can answer
-            return "", f"the registry does not say what the base image {reference!r} is now"
-    try:
-        return str(client.inspect_image(reference)["Id"]), ""
-    except engine.ImageNotFound:
-        return "", f"the base image {reference!r} is not there yet"
+            return str(client.inspect_image(reference)["Id"]), ""
+        except engine.ImageNotFound:
+            return "", f"the base image {reference!r} is not there yet"
 
 
 def _remove(containers: set[str]) -> None:
     """Remove the containers of a bake that are still there, as after a second interrupt."""
     if not containers:
         return
-    client = engine.connect()
-    for container in containers:
-        try:
-            client.remove_container(container, force=True, v=True)
-        except engine.APIError:
-            continue  # Packer removed it, as it should
+    with engine.session() as client:
+        for container in containers:
+            try:
+                client.remove_container(container, force=True, v=True)
+            except engine.APIError:
+                continue  # Packer removed it, as it should
+
+
+def _error(source: str, text: str, heard: Transcript) -> str:
+    """Return a source's error, with what it complained of last: Packer's own words seldom say why."""
+    before = [
+        one
+        for one in heard.complaints.get(source, [])
+        if one and one not in text and not one.startswith("Provisioning step had")
+    ]
+    return f"{source}: {text}" + (f" (it said: {before[-1][-300:]})" if before else "")
 
 
 def _first_line(text: str) -> str:

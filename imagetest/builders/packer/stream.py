@@ -51,6 +51,8 @@ class Transcript:
     errors: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     said: list[str] = field(default_factory=list)
     """What was reported as an error outside of any source."""
+    complaints: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """What each source wrote as an error, which a script's standard error is too."""
     containers: set[str] = field(default_factory=set)
 
     def hear(self, message: Message) -> None:
@@ -66,9 +68,11 @@ class Transcript:
     def _ui(self, level: str, text: str) -> None:
         if (started := re.search(r"Container ID: ([0-9a-f]{12,64})", text)) is not None:
             self.containers.add(started[1])
-        if (headline := HEADLINE.match(text)) is not None:
-            self.show(headline["source"], headline["text"], False)  # noqa: FBT003 - a callback's plain flag
-        elif (detail := DETAIL.match(text)) is not None:
-            self.show(detail["source"], detail["text"], True)  # noqa: FBT003
+        headline, detail = HEADLINE.match(text), DETAIL.match(text)
+        spoken = headline or detail
+        if spoken is not None:
+            self.show(spoken["source"], spoken["text"], headline is None)
+            if level == "error":
+                self.complaints[spoken["source"]].append(spoken["text"].strip())
         elif text.strip() and level == "error":
             self.said.append(text.strip())

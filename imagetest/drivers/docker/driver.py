@@ -129,6 +129,12 @@ class DockerDriver:
         )
         return "; ".join(part for part in (ended, said) if part)
 
+    def close(self) -> None:
+        """Close the connections to the engine; the next call opens new ones."""
+        client = self.__dict__.pop("_engine", None)
+        if client is not None:
+            client.close()
+
     def _config(self, image: Image, plan: BootPlan) -> ImageConfig:
         with engine.translated(f"read image {image.name!r}"):
             return ImageConfig.read(self._engine.inspect_image(image.reference), plan.command)

@@ -88,5 +88,6 @@ class ContainerProcess:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the connection to the engine."""
+        """Close the connection to the engine: the stream, and the socket under it, which the stream leaves open."""
         self._stream.close()
+        self._socket.close()
