@@ -70,7 +70,7 @@ def sshd(host: Host) -> dict[str, str]:
     """Return the SSH server's effective configuration for root who comes from elsewhere."""
     who = "user=root,host=client.invalid,addr=192.0.2.1,laddr=192.0.2.2,lport=22"
     sshd = "/usr/sbin/sshd"
-    done = host.run(f"if [ -x {sshd} ]; then {sshd} -T -C {who} || {sshd} -G -C {who}; fi")
+    done = host.run(f"if [ -x {sshd} ]; then {sshd} -T -C {who} || {sshd} -T -G -C {who}; fi")
     if not done.rc and not done.stdout:
         not_applicable("no SSH server: /usr/sbin/sshd does not exist")
     if done.rc and any(reason in done.stderr for reason in CANNOT_START):

@@ -20,7 +20,7 @@ def test_password_hashes_are_out_of_sight(passwd: list[list[str]]) -> None:
 @control("passwords-not-empty")
 def test_no_password_is_empty(host: Host) -> None:
     """No account can be entered without a password."""
-    empty = [name for name, password in _shadow(host) if not password]
+    empty = [name for name, kind in _shadow(host) if kind == "empty"]
 
     assert not empty, f"empty password: {empty}"
 
@@ -28,7 +28,7 @@ def test_no_password_is_empty(host: Host) -> None:
 @control("passwords-not-baked")
 def test_no_password_is_baked_in(host: Host) -> None:
     """No account has a password: every machine booted from the image would share it."""
-    baked = [name for name, password in _shadow(host) if password and password[0] not in "!*"]
+    baked = [name for name, kind in _shadow(host) if kind == "usable"]
 
     assert not baked, f"with a password: {baked}"
 
@@ -46,5 +46,7 @@ def test_new_passwords_are_hashed_strongly(host: Host) -> None:
 
 
 def _shadow(host: Host) -> list[tuple[str, str]]:
-    rows = [line.split(":") for line in host.check_output("cat /etc/shadow").splitlines()]
-    return [(row[0], row[1]) for row in rows]
+    """Return the kind of each account's password; the hash itself stays on the machine and out of the report."""
+    kinds = r"""awk -F: '{print $1, $2 == "" ? "empty" : $2 ~ /^[!*]/ ? "locked" : "usable"}' /etc/shadow"""
+    rows = [line.split() for line in host.check_output(kinds).splitlines()]
+    return [(name, kind) for name, kind in rows]
