@@ -29,7 +29,10 @@ def connect() -> docker.APIClient:
     try:
         if os.environ.get("DOCKER_HOST"):
             return docker.from_env(timeout=TIMEOUT_SECONDS).api
-        context = ContextAPI.get_current_context()
+        name = os.environ.get("DOCKER_CONTEXT")
+        context = ContextAPI.get_context(name)
+        if context is None:
+            raise EngineError(f"there is no Docker context {name!r}", hint="'docker context ls' lists what there is")
         return docker.APIClient(base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=TIMEOUT_SECONDS)
     except (DockerException, requests.RequestException, OSError) as error:
         raise EngineError(f"no Docker engine answers: {_reason(error)}", hint=_remedy(error)) from error

@@ -24,18 +24,6 @@ class Interrupts:
         self._pending = False
         self._before: dict[signal.Signals, Any] = {}
 
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Handle the signals until the end of the context; nested or outside the main thread it changes nothing."""
-        if self._before or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        self.install()
-        try:
-            yield
-        finally:
-            self.restore()
-
     def install(self) -> None:
         """Handle the signals from now on."""
         if not self._before:

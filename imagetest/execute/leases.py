@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from imagetest.errors import StorageError
+import msgspec
+
+from imagetest.errors import LeakError, StorageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,26 +46,28 @@ class Leases:
         return lease
 
     def keep(self, resource: str) -> None:
-        """Note that the resource stays up on purpose."""
-        for lease in self:
-            if lease.resource == resource:
-                self._write(Lease(**{**asdict(lease), "kept": True}))
+        """Note that the resource stays up on purpose. Raises StorageError when that cannot be noted."""
+        path = self._path(resource)
+        try:
+            self._write(replace(_read(path), kept=True))
+        except FileNotFoundError as error:
+            raise StorageError(f"lease {path} is gone", hint=f"{resource!r} is still up: remove it by hand") from error
 
     def release(self, resource: str) -> None:
-        """Forget a resource that is gone."""
-        self._path(resource).unlink(missing_ok=True)
+        """Forget a resource that is gone. Raises LeakError when its lease cannot be removed."""
+        path = self._path(resource)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise LeakError(f"cannot remove lease {path}: {error.strerror}", hint="delete the file") from error
 
     def __iter__(self) -> Iterator[Lease]:
         """Return all leases, oldest first."""
         for path in sorted(self._folder.glob("*.json"), key=lambda path: path.name):
             try:
-                yield Lease(**json.loads(path.read_text()))
+                yield _read(path)
             except FileNotFoundError:
                 continue  # its owner removed it meanwhile
-            except (ValueError, TypeError) as error:
-                raise StorageError(
-                    f"lease {path} cannot be read: {error}", hint="see what it names is gone, then delete the file"
-                ) from error
 
     def abandoned(self) -> list[Lease]:
         """Return the leases whose owner is gone and that were not kept on purpose."""
@@ -77,13 +80,24 @@ class Leases:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             draft = self._path(lease.resource).with_suffix(".new")
-            draft.write_text(json.dumps(asdict(lease)))
+            draft.write_bytes(msgspec.json.encode(lease))
             draft.replace(self._path(lease.resource))
         except OSError as error:
             raise StorageError(
                 f"cannot write a lease into {self._folder}: {error.strerror}",
                 hint="nothing was started; make room or permissions there, or set another [imagetest] state",
             ) from error
+
+
+def _read(path: Path) -> Lease:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Lease)
+    except FileNotFoundError:
+        raise
+    except (msgspec.MsgspecError, ValueError, OSError) as error:
+        raise StorageError(
+            f"lease {path} cannot be read: {error}", hint="see that what it names is gone, then delete the file"
+        ) from error
 
 
 def process_start(pid: int) -> str:

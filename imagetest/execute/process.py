@@ -58,7 +58,7 @@ def output(*argv: str, timeout: float = 60, cwd: Path | None = None) -> str:
 
 
 def foreground(*argv: str, cwd: Path, env: Mapping[str, str]) -> int:
-    """Run a program on this process's own terminal and return its exit code; an interrupt reaches it too, and is awaited.
+    """Run a program on this process's own terminal and return its exit code; an interrupt reaches it too.
 
     Raises ProcessError when it cannot be started.
     """

@@ -38,7 +38,9 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
         # One pass, the longest first: a mask is never searched for another secret.
-        self._literals = re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) or r"(?!)")
+        self._literals = re.compile(
+            "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) or r"(?!)"
+        )
 
     def __call__(self, text: str) -> str:
         """Return the text with every secret replaced by `MASK`."""
@@ -54,7 +56,8 @@ def _forms(secret: str) -> Iterator[str]:
         return
     for part in (secret, *secret.splitlines()):
         yield part.strip()
-    yield json.dumps(secret.strip())[1:-1]
+    for ascii_only in (True, False):
+        yield json.dumps(secret.strip(), ensure_ascii=ascii_only)[1:-1]
     yield quote(secret.strip(), safe="")
     for text in {secret, secret.strip()}:
         yield from _in_base64(text.encode("utf-8", "surrogateescape"))

@@ -15,6 +15,7 @@ import paramiko
 import pytest
 
 from imagetest.execute import keys
+from imagetest.model.instance import Address
 from imagetest.testing.contracts import make_access
 from imagetest.testing.fakes import LocalExecutor, LocalProcess
 from imagetest.transport import connection
@@ -197,5 +198,5 @@ def test_one_connection_can_be_served_over_any_socket(tmp_path: Path) -> None:
     assert not server.is_alive()
 
 
-def served_address(host: keys.KeyPair, key_file: Path) -> connection.Address:
-    return connection.Address(host="127.0.0.1", port=0, user="root", host_key=host.public, key_file=str(key_file))
+def served_address(host: keys.KeyPair, key_file: Path) -> Address:
+    return Address(host="127.0.0.1", port=0, user="root", host_key=host.public, key_file=str(key_file))
