@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -35,5 +36,6 @@ def names(noun: str) -> list[str]:
     return sorted({point.name for point in _points(noun)})
 
 
+@cache
 def _points(noun: str) -> list[EntryPoint]:
     return list(entry_points(group=f"imagetest.{noun}"))

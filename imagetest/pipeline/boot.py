@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from imagetest.errors import ImagetestError, LeakError, StorageError
@@ -52,6 +53,13 @@ class Fleet:
             self._leases.release(resource)
             shutil.rmtree(self._folder / resource, ignore_errors=True)
             del self._up[resource]
+
+    def destroy_all(self, resources: Sequence[str]) -> None:
+        """Remove several instances side by side. Raises the first LeakError once all were tried."""
+        with interrupts.held(), ThreadPoolExecutor(max_workers=max(1, len(resources))) as pool:
+            attempts = [pool.submit(self.destroy, resource) for resource in resources]
+        for attempt in attempts:
+            attempt.result()
 
     def keep(self, resource: str) -> None:
         """Leave an instance up on purpose, with the keys to get in."""

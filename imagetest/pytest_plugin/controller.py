@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import threading
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ class Controller:
         self._config = config
         self._run: Run | None = None
         self._machines: Machines | None = None
+        self._warm_up: threading.Thread | None = None
         self._direct_tests(config)
         self._recorder = Recorder(self._redact)
         self._observer = Observer(self._recorder, self._redact)
@@ -133,6 +135,10 @@ class Controller:
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
         """Boot a test's image before its first test; run none on an image that is not there."""
         name = image_of(item)
+        if self._warm_up is None:
+            # Loading the reporters takes a tenth of a second, and a boot is mostly waiting.
+            self._warm_up = threading.Thread(target=wiring.reporters, name="reporters", daemon=True)
+            self._warm_up.start()
         if name and not (self.machines.boot(name) and name not in self.machines.not_judged):
             return True
         return None

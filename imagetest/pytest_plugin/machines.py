@@ -151,18 +151,14 @@ class Machines:
 
     def dismiss(self, name: str, *, keep: bool) -> str:
         """Remove an image's instances, or keep the booted one and return the command to get in."""
+        rest, up = self._booted.pop(name + REST, None), self._booted.pop(name, None)
         login = ""
-        rest = self._booted.pop(name + REST, None)
-        if rest is not None:
-            with self._judging(name):
-                self.fleet.destroy(rest.instance.id)
-        up = self._booted.pop(name, None)
         if up is not None and keep:
             self.fleet.keep(up.instance.id)
-            login = up.instance.login
-        elif up is not None:
-            with self._judging(name):
-                self.fleet.destroy(up.instance.id)
+            login, up = up.instance.login, None
+        doomed = [one.instance.id for one in (rest, up) if one is not None]
+        with self._judging(name):
+            self.fleet.destroy_all(doomed)
         return login
 
     def close(self) -> list[LeakError]:

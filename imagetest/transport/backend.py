@@ -84,6 +84,7 @@ class Line:
         answer: Answer | None = None
         try:
             shell, machine = self._open()
+            started, clock = time.time(), time.monotonic()  # connecting is not what the command costs
             answer = shell.run(command, timeout=machine.timeout)
         except CommandTimeoutError:
             self._shell = None

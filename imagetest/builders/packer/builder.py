@@ -8,7 +8,9 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from imagetest.builders.packer import ingredients
@@ -37,8 +39,22 @@ class PackerBuilder:
 
     name = PROGRAM
 
-    @cached_property
+    def __init__(self) -> None:
+        self._asked: Future[str] | None = None
+
+    @property
     def _version(self) -> str:
+        return self._ask_version().result()
+
+    def _ask_version(self) -> Future[str]:
+        """Ask once and without waiting: Packer takes a tenth of a second to say it, in which much else can be done."""
+        if self._asked is None:
+            worker = ThreadPoolExecutor(max_workers=1)
+            self._asked = worker.submit(self._find_version)
+            worker.shutdown(wait=False)
+        return self._asked
+
+    def _find_version(self) -> str:
         if shutil.which(PROGRAM) is None:
             raise ProcessError(
                 "'packer' is not installed", hint="get it from https://developer.hashicorp.com/packer/install"
@@ -56,6 +72,7 @@ class PackerBuilder:
 
     def sources(self, order: BakeOrder) -> tuple[str, ...]:
         """Return the names of the sources to bake."""
+        self._ask_version()
         return tuple(source.name for source in _chosen(_template(order), order))
 
     def ingredients(self, order: BakeOrder) -> tuple[Ingredients, ...]:
@@ -168,8 +185,13 @@ class PackerBuilder:
         return sorted(Path(line).name for line in done.stdout.splitlines() if line.strip())
 
 
-@lru_cache(maxsize=8)
 def _template(order: BakeOrder) -> Template:
+    """Read the template once, whichever of its sources are asked for."""
+    return _read(replace(order, name="", sources=(), excluded=()))
+
+
+@lru_cache(maxsize=8)
+def _read(order: BakeOrder) -> Template:
     """Read the template; where it cannot be read, Packer's own words say why."""
     try:
         return read(order)
