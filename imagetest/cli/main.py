@@ -16,7 +16,6 @@ from imagetest.policy.exit_code import ExitCode
 app = typer.Typer(
     name="imagetest",
     help="Prove machine images and promote what passes; `pytest --image NAME` is the test run itself.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -69,7 +68,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code; every error has become one message on standard error."""
     try:
-        return int(app(arguments, prog_name="imagetest", standalone_mode=False) or 0)
+        return int(app(arguments or ["--help"], prog_name="imagetest", standalone_mode=False) or 0)
     except ImagetestError as error:
         typer.echo(f"imagetest: {error.explain()}", err=True)
         return error.exit_code

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from imagetest.builders.packer import ingredients
-from imagetest.builders.packer.stream import Transcript, parse
+from imagetest.builders.packer.stream import Transcript, escaped, parse
 from imagetest.builders.packer.template import Block, Template, read
 from imagetest.errors import BakeError, ConfigError, ProcessError
 from imagetest.execute import engine, process
@@ -88,89 +88,46 @@ class PackerBuilder:
         self, order: BakeOrder, sources: Sequence[str], *, log: Path, secrets: Sequence[str], progress: Progress
     ) -> tuple[Artifact, ...]:
         """Bake some sources."""
-        redact = Redactor(secrets)
-        transcript = Transcript(
+        redact = Redactor([*secrets, *map(escaped, secrets)])
+        template = _template(order)
+        heard = Transcript(
             show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail))
         )
-        template = _template(order)
         with (
             tempfile.TemporaryDirectory(prefix="imagetest-packer-") as scratch,
             log.open("w", encoding="utf-8") as file,
         ):
 
-            def hear(line: bytes) -> None:
-                file.write(redact(line.decode(errors="replace")))
-                message = parse(line)
-                if message is not None:
-                    transcript.hear(message)
-                elif line.strip():
-                    transcript.said.append(line.decode(errors="replace").strip())
+            def run(argv: list[str]) -> int:
+                def hear(line: bytes) -> None:
+                    file.write(redact(line.decode(errors="replace")))
+                    heard.line(line)
 
-            environment = {**_environment(), "TMPDIR": scratch}
+                return process.stream(argv, on_line=hear, cwd=order.project, env={**_environment(), "TMPDIR": scratch})
+
             try:
-                if template.plugins and self._at_least(WITH_INIT):
-                    self._initialise(order, hear, environment, transcript)
-                code = process.stream(
-                    self._command(order, template, sources), on_line=hear, cwd=order.project, env=environment
-                )
+                if template.plugins and self._at_least(WITH_INIT) and run(_init(order)):
+                    said = redact(_first_line(" ".join(heard.said))) or "it did not say why"
+                    raise BakeError(f"'packer init' cannot install what {order.template.name} requires: {said}")
+                code = run(_build(order, template, sources))
             finally:
-                _remove(transcript.containers)
-        return self._artifacts(order, template, sources, transcript, code, redact, log)
-
-    def _command(self, order: BakeOrder, template: Template, sources: Sequence[str]) -> list[str]:
-        argv = [PROGRAM, "build", "-machine-readable"]
-        if len(sources) < len(template.sources):
-            argv.append(f"-only={','.join(sources)}")
-        argv += [f"-var-file={path}" for path in order.var_files]
-        for name, value in order.variables:
-            argv += ["-var", f"{name}={value}"]
-        return [*argv, str(order.template)]
-
-    def _initialise(self, order: BakeOrder, hear: object, environment: dict[str, str], transcript: Transcript) -> None:
-        assert callable(hear)  # noqa: S101 - a local function
-        argv = [PROGRAM, "init", "-machine-readable", str(order.template)]
-        if process.stream(argv, on_line=hear, cwd=order.project, env=environment):
-            said = _first_line(" ".join(transcript.said)) or "it did not say why"
-            raise BakeError(f"'packer init' cannot install what {order.template.name} requires: {said}")
-
-    def _artifacts(
-        self,
-        order: BakeOrder,
-        template: Template,
-        sources: Sequence[str],
-        heard: Transcript,
-        code: int,
-        redact: Redactor,
-        log: Path,
-    ) -> tuple[Artifact, ...]:
-        """Return one bootable artifact for each source; with any missing, say what Packer said."""
-        found = [self._artifact(source, heard) for source in _named(template, sources)]
-        if code or any(one is None for one in found):
-            errors = [_error(source, text, heard) for source, texts in heard.errors.items() for text in texts]
-            said = "; ".join(dict.fromkeys(errors)) or _relevant(heard.said) or "Packer reported no error"
-            raise BakeError(f"the bake of {order.name!r} failed: {redact(said)}", hint=self._hint(said, log))
+                _remove(heard.containers)
+        found = [_artifact(source, heard) for source in template.sources if source.name in sources]
+        if code or None in found:
+            said = redact(_said(heard))
+            raise BakeError(f"the bake of {order.name!r} failed: {said}", hint=self._hint(said, log))
         return tuple(one for one in found if one is not None)
-
-    def _artifact(self, source: Block, heard: Transcript) -> Artifact | None:
-        names = (source.name, f"{source.type}.{source.name}")  # JSON templates are reported by either since 1.8.6
-        made = [one for name in names for _, one in sorted(heard.artifacts.get(name, {}).items())]
-        usable = [one for one in made if one.get("builder-id") in BOOTABLE and "<sensitive>" not in one.get("id", "")]
-        if made and not usable:
-            raise BakeError(
-                f"source {source.name!r} made {made[0].get('string') or 'an artifact'!r}, which no driver can boot",
-                hint=f"drivers boot: {', '.join(sorted(set(BOOTABLE.values())))}; does the docker source have commit = true?",
-            )
-        if not usable:
-            return None
-        best = next((one for one in usable if one["id"].startswith("sha256:")), usable[0])
-        return Artifact(source=source.name, kind=BOOTABLE[best["builder-id"]], reference=best["id"])
 
     def _hint(self, said: str, log: Path) -> str:
         text = " ".join(said.split())
         if "plugin" in text and ("not installed" in text or "unknown by Packer" in text):
-            return "'packer init TEMPLATE', or for JSON 'packer plugins install github.com/hashicorp/docker', gets the plugin"
+            return "get it by 'packer init TEMPLATE', or for JSON 'packer plugins install github.com/hashicorp/docker'"
         if "required_plugins" in text and not self._at_least(WITH_INIT):
-            return f"Packer {self._version} knows no required_plugins: keep that block in a file of its own, or use 1.7 or newer"
+            return (
+                f"Packer {self._version} knows no required_plugins: keep it in a file of its own, or use 1.7 or newer"
+            )
+        if "Error pulling Docker image" in text:
+            return "can the registry be reached? an image that is only in this engine needs pull = false in its source"
         return f"all that Packer said is in {log}"
 
     def _at_least(self, version: tuple[int, int]) -> bool:
@@ -222,13 +179,44 @@ def _chosen(template: Template, order: BakeOrder) -> list[Block]:
         if (not order.sources or any(fnmatch.fnmatch(source.name, one) for one in order.sources))
         and not any(fnmatch.fnmatch(source.name, one) for one in order.excluded)
     ]
+    for name in {one.name for one in chosen if [two.name for two in chosen].count(one.name) > 1}:
+        raise ConfigError(
+            f"{order.template.name} bakes {name!r} twice",
+            hint="give its build blocks names, so that they can be told apart",
+        )
     if not chosen:
         raise ConfigError(f"'only' and 'except' of {order.name!r} leave no source of {order.template.name}")
     return chosen
 
 
-def _named(template: Template, sources: Sequence[str]) -> list[Block]:
-    return [source for source in template.sources if source.name in sources]
+def _init(order: BakeOrder) -> list[str]:
+    return [PROGRAM, "init", "-machine-readable", str(order.template)]
+
+
+def _build(order: BakeOrder, template: Template, sources: Sequence[str]) -> list[str]:
+    argv = [PROGRAM, "build", "-machine-readable"]
+    if len(sources) < len(template.sources):
+        argv.append(f"-only={','.join(sources)}")
+    argv += [f"-var-file={path}" for path in order.var_files]
+    for name, value in order.variables:
+        argv += ["-var", f"{name}={value}"]
+    return [*argv, str(order.template)]
+
+
+def _artifact(source: Block, heard: Transcript) -> Artifact | None:
+    """Return what was made of a source and can be booted; None when nothing was made."""
+    names = (source.name, f"{source.type}.{source.name}")  # JSON templates are reported by either since 1.8.6
+    made = [one for name in names for _, one in sorted(heard.artifacts.get(name, {}).items())]
+    usable = [one for one in made if one.get("builder-id") in BOOTABLE and "<sensitive>" not in one.get("id", "")]
+    if made and not usable:
+        raise BakeError(
+            f"source {source.name!r} made {made[0].get('string') or 'an artifact'!r}, which no driver can boot",
+            hint=f"drivers boot: {', '.join(sorted(set(BOOTABLE.values())))}; does a docker source say commit = true?",
+        )
+    if not usable:
+        return None
+    best = next((one for one in usable if one.get("id", "").startswith("sha256:")), usable[0])
+    return Artifact(source=source.name, kind=BOOTABLE[best["builder-id"]], reference=best.get("id", ""))
 
 
 def _environment() -> dict[str, str]:
@@ -262,6 +250,12 @@ def _remove(containers: set[str]) -> None:
                 client.remove_container(container, force=True, v=True)
             except engine.APIError:
                 continue  # Packer removed it, as it should
+
+
+def _said(heard: Transcript) -> str:
+    """Return why a bake failed, in Packer's words."""
+    errors = [_error(source, text, heard) for source, texts in heard.errors.items() for text in texts]
+    return "; ".join(dict.fromkeys(errors)) or _relevant(heard.said) or "Packer reported no error"
 
 
 def _error(source: str, text: str, heard: Transcript) -> str:

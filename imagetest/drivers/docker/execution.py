@@ -88,6 +88,9 @@ class ContainerProcess:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the connection to the engine: the stream, and the socket under it, which the stream leaves open."""
+        """Close the connection to the engine: the response first, then what lies under it and would be left open."""
+        response = getattr(self._stream, "_response", None)
+        if response is not None:
+            response.close()
         self._stream.close()
         self._socket.close()

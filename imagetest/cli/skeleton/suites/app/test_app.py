@@ -16,7 +16,7 @@ def test_the_page_is_written_at_boot(host: Host) -> None:
 @control("app-not-writable")
 def test_only_root_can_change_the_program(host: Host) -> None:
     """The program belongs to root and nobody else may write it."""
-    assert host.check_output("stat -c '%%U %%a' /usr/local/bin/app") == "root 755"
+    assert host.check_output("stat -c '%U %a' /usr/local/bin/app") == "root 755"
 
 
 @control("app-leaves-no-page")
