@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
-import json
+import glob
 import os
-import stat
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imagetest.builders.packer.expressions import IMPURE, Scope, UnknownValueError, value_of
+from imagetest.builders.packer import digests
+from imagetest.builders.packer.expressions import IMPURE, Scope, UnknownValueError, is_impure, survey, typed, value_of
 from imagetest.builders.packer.template import Block, Template
 from imagetest.errors import ConfigError
+from imagetest.execute.redact import Redactor
 from imagetest.model.image import Input
 from imagetest.model.plan import BakeOrder
 from imagetest.ports import Ingredients
 
 PATHS = frozenset({
     "source", "sources", "script", "scripts", "playbook_file", "playbook_files", "playbook_dir", "playbook_paths",
-    "role_paths", "collection_paths", "group_vars", "host_vars", "galaxy_file", "inventory_file", "inventory_groups_file",
-    "manifest_file", "manifest_dir", "module_paths", "hiera_config_path", "cookbook_paths", "roles_path",
-    "environments_path", "data_bags_path", "local_state_tree", "local_pillar_roots", "http_directory", "cd_files",
-    "floppy_files", "floppy_dirs", "user_data_file", "path", "build_dir", "vault_password_file", "command_file",
+    "role_paths", "collection_paths", "group_vars", "host_vars", "galaxy_file", "inventory_file",
+    "inventory_groups_file", "manifest_file", "manifest_dir", "module_paths", "hiera_config_path", "cookbook_paths",
+    "roles_path", "environments_path", "data_bags_path", "local_state_tree", "local_pillar_roots", "http_directory",
+    "cd_files", "floppy_files", "floppy_dirs", "user_data_file", "path", "build_dir", "vault_password_file",
+    "command_file", "iso_url", "iso_urls", "source_path",
 })  # fmt: skip
 """Settings whose value is a path on the machine that bakes."""
+
+PATTERNS = frozenset({"cd_files", "floppy_files"})
+"""Those of them that may be patterns."""
 
 TRANSPARENT = frozenset({
     "shell", "file", "powershell", "windows-shell", "windows-restart", "sleep", "breakpoint", "ansible-local",
@@ -33,9 +39,17 @@ TRANSPARENT = frozenset({
 })  # fmt: skip
 """Provisioners that read nothing on the machine that bakes but what the template names."""
 
-IGNORED = frozenset({".git", ".hg", ".svn", "__pycache__"})
+ENVIRONMENT = ("DOCKER_DEFAULT_PLATFORM",)
+"""Variables of the environment that decide what the docker command makes, named or not."""
 
-Digest = Callable[[str], str]
+FALSE = frozenset({"false", "f", "0", "", "none"})
+"""How a flag is written that is not set, as Packer reads one."""
+
+MOUNTS = re.compile(r"^(-v|--volume|--volumes-from|--mount|--env-file)(=|$)|^-v.")
+"""Options of `docker run` that bring files of this machine in."""
+
+PASSED = re.compile(r"(?:^|\0)(?:-e|--env)[\0=]?([A-Za-z_]\w*)(?=\0|$)")
+"""Options of `docker run` that pass a variable of the environment on, in its words with NUL between them."""
 
 
 def gather(
@@ -51,95 +65,138 @@ def gather(
     `base` is given the reference of a base image and whether Packer will pull it; it returns the image's digest, or an
     empty one and the reason why it cannot be known.
     """
-    scope, unknown = _scope(template, order)
-    inputs = {"packer": builder, "source": source.name, "project": _digest(str(order.project))}
+    scope = _scope(template, order)
+    inputs = {"packer": builder, "source": source.name, "project": digests.of_value(str(order.project))}
     inputs |= _variables(template, scope)
     for block in _relevant(template, source):
-        unknown += _read(block, scope, order.project)
-    scope.files.update(template.files, order.var_files, _declared(order))
-    for path in sorted(scope.files):
-        inputs |= _file(path, order.project)
-    inputs |= {f"environment {name}": _digest(os.environ.get(name, "")) for name in sorted(scope.environment)}
-    shown, reasons = _base(source, scope, base)
-    if shown:
-        inputs["base image"] = shown
+        _read(block, scope, order.project)
+    shown = _base(source, scope, base)
     if template.data:
-        unknown.append("the template asks data sources")
+        scope.unknown.append("the template asks data sources")
+    if template.dynamic:
+        scope.unknown.append("the template makes sources or steps by 'dynamic' blocks")
+    scope.files.update(template.files, order.var_files, _declared(order))
+    private = {*template.files, *order.var_files} if template.sensitive else set()
+    for path in sorted(scope.files):
+        found = digests.of_path(path, order.project)
+        inputs |= {name: digests.of_secret(name, one) if path in private else one for name, one in found.items()}
+    scope.environment.update(name for name in ENVIRONMENT if name in os.environ)
+    inputs |= {f"environment {name}": digests.of_value(os.environ.get(name, "")) for name in scope.environment}
+    secrets = tuple(dict.fromkeys(_secrets(template, scope)))
+    mask = Redactor(secrets)
+    if shown:
+        inputs["base image"] = mask(shown)
     return Ingredients(
         source=source.name,
-        inputs=tuple(Input(name=name, digest=value) for name, value in sorted(inputs.items())),
-        unknown=tuple(dict.fromkeys([*unknown, *reasons])),
-        base=shown,
-        secrets=tuple(str(scope.variables[name]) for name in sorted(template.sensitive) if name in scope.variables),
+        inputs=tuple(Input(name=mask(name), digest=value) for name, value in sorted(inputs.items())),
+        unknown=tuple(dict.fromkeys(map(mask, scope.unknown))),
+        base=mask(shown),
+        secrets=secrets,
     )
 
 
-def _scope(template: Template, order: BakeOrder) -> tuple[Scope, list[str]]:
+def _scope(template: Template, order: BakeOrder) -> Scope:
+    """Work out the variables, and note what they and the locals read."""
     scope = Scope(root=template.root, cwd=order.project, variables={}, locals=template.locals, hcl=template.hcl)
-    unknown = []
     for name, node in template.defaults.items():
         try:
             scope.variables[name] = value_of(node, scope)
         except UnknownValueError as reason:
-            unknown.append(f"the default of variable {name!r}: {reason}")
-    scope.variables |= template.given
-    return scope, unknown
+            scope.unknown.append(f"the default of variable {name!r}: {reason}")
+    for name, text in template.given.items():
+        try:
+            scope.variables[name] = typed(text, scope) if name in template.structured else text
+        except UnknownValueError as reason:
+            scope.unknown.append(f"the value of variable {name!r}: {reason}")
+    survey(template.locals, scope)
+    return scope
 
 
 def _variables(template: Template, scope: Scope) -> dict[str, str]:
     return {
-        f"variable {name}": _secret(name, _plain(value)) if name in template.sensitive else _digest(_plain(value))
+        f"variable {name}": digests.of_secret(name, value) if name in template.sensitive else digests.of_value(value)
         for name, value in scope.variables.items()
     }
 
 
+def _secrets(template: Template, scope: Scope) -> Iterable[str]:
+    for name in sorted(template.sensitive):
+        try:
+            value = scope.variables[name] if name in scope.variables else value_of(template.locals.get(name), scope)
+        except UnknownValueError:
+            continue  # nobody here can mask what nobody here knows
+        yield from (str(one) for one in _leaves(value) if one is not None)
+
+
 def _relevant(template: Template, source: Block) -> list[Block]:
     """Return the source and what runs for it; what runs for other sources only is left out."""
-    steps = [block for block in template.blocks if block.kind != "source"]
-    mine = [block for block in steps if not block.only or any(fnmatch.fnmatch(source.name, one) for one in block.only)]
+    names = (source.name, source.label, source.name.rpartition(".")[2])
+    steps = [block for block in template.blocks if block.kind != "source" and block.build == source.build]
+    mine = [block for block in steps if not block.only or any(fnmatch.filter(names, one) for one in block.only)]
     return [source, *mine]
 
 
-def _read(block: Block, scope: Scope, project: Path) -> list[str]:
-    """Note what a block reads, and return what cannot be known of it."""
-    unknown: list[str] = []
+def _read(block: Block, scope: Scope, project: Path) -> None:
+    """Note what a block reads, and what cannot be known of it."""
+    survey(block.body, scope)
     local = block.type.startswith("shell-local")
     if local or (block.kind == "provisioner" and block.type not in TRANSPARENT):
-        unknown.append(f"the {block.kind} {block.type!r} may read what the template does not name")
+        scope.unknown.append(f"the {block.kind} {block.type!r} may read what the template does not name")
     download = block.body.get("direction") in {"download", '"download"'} or block.body.get("generated") is True
     for setting, node in _settings(block.body):
-        if setting in {"__is_block__", "only", "except", "override"} or (download and setting == "source"):
+        if setting in {"only", "except"} or (download and setting == "source"):
             continue
-        is_path = setting in PATHS and not (block.kind == "source" and setting == "source")
-        try:
-            value = value_of(node, scope)
-        except UnknownValueError as reason:
-            if is_path or (block.kind != "post-processor" and IMPURE.search(str(node))):
-                unknown.append(f"{setting} of the {block.kind} {block.type!r} is {reason}")
-            continue
-        unknown += _note(setting, value, scope, project, is_path=is_path, kind=f"{block.kind} {block.type!r}")
-    return unknown
+        for leaf in _leaves(node):
+            _note(leaf, f"{setting} of the {block.kind} {block.type!r}", scope, project, Role.of(block, setting))
 
 
-def _note(setting: str, value: Any, scope: Scope, project: Path, *, is_path: bool, kind: str) -> list[str]:
-    unknown = []
-    for text in _strings(value):
-        if is_path and "{{" in text:
-            unknown.append(f"{setting} of the {kind} is {text!r}")
-        elif is_path and "://" not in text:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """What a setting is, as far as it matters to what is read."""
+
+    path: bool
+    pattern: bool
+    shapes: bool
+    """True when its value can end up in the image."""
+
+    @classmethod
+    def of(cls, block: Block, setting: str) -> Role:
+        """Look a setting up; `source` in a source is no path."""
+        return cls(
+            path=setting in PATHS and not (block.kind == "source" and setting == "source"),
+            pattern=setting in PATTERNS,
+            shapes=block.kind != "post-processor",
+        )
+
+
+def _note(leaf: Any, what: str, scope: Scope, project: Path, role: Role) -> None:
+    try:
+        value = value_of(leaf, scope)
+    except UnknownValueError as reason:
+        if role.path or (role.shapes and is_impure(leaf, scope)):
+            scope.unknown.append(f"{what} is {reason}")
+        return
+    for text in (one for one in _leaves(value) if isinstance(one, str)):
+        if "{{" in text and (role.path or (role.shapes and IMPURE.search(text))):
+            scope.unknown.append(f"{what} is {text!r}")
+        elif role.path and "://" not in text:
+            path = scope.read(text)
+            if role.pattern and not path.exists():
+                scope.files.update(Path(one) for one in glob.glob(str(path)))  # noqa: PTH207 - it may be absolute
+        elif _names_a_file(text, (project, scope.root)):
             scope.read(text)
-        elif not kind.startswith("post-processor") and "{{" in text and IMPURE.search(text):
-            unknown.append(f"{setting} of the {kind} is {text!r}")
-        elif _names_a_file(text, project):
-            scope.read(text)
-    return unknown
 
 
-def _names_a_file(text: str, project: Path) -> bool:
-    """Say whether a string in a setting that is not known to be a path is one all the same."""
-    if not text or len(text) > 255 or "\n" in text or text.startswith(("/", "-", "~")):  # noqa: PLR2004 - NAME_MAX
+def _names_a_file(text: str, homes: Iterable[Path]) -> bool:
+    """Say whether a string in a setting that is not known to be a path is one all the same: of the project's."""
+    if not text or len(text) > 4096 or "\n" in text or "\0" in text or text.startswith(("-", "~")):  # noqa: PLR2004 - PATH_MAX
         return False
-    return (project / text).is_file()
+    try:
+        if text.startswith("/"):
+            return any(Path(text).is_relative_to(home) for home in homes) and Path(text).exists()
+        return any((home / text).is_file() for home in homes)
+    except OSError:  # longer than a name may be
+        return False
 
 
 def _settings(body: dict[str, Any]) -> Iterable[tuple[str, Any]]:
@@ -150,86 +207,63 @@ def _settings(body: dict[str, Any]) -> Iterable[tuple[str, Any]]:
         if blocks and len(blocks) == len(nested):
             for one in blocks:
                 yield from _settings(one)
-        else:
-            yield name, value
+        elif not name.startswith("__"):
+            yield name.strip('"'), value
 
 
-def _strings(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (list, dict)):
+def _leaves(value: Any) -> Iterable[Any]:
+    if isinstance(value, (list, dict)):
         for one in value.values() if isinstance(value, dict) else value:
-            yield from _strings(one)
+            yield from _leaves(one)
+    else:
+        yield value
 
 
 def _declared(order: BakeOrder) -> set[Path]:
     found: set[Path] = set()
     for pattern in order.inputs:
-        matches = set(order.project.glob(pattern))
+        pattern_here = str(order.project / pattern)
+        matches = {Path(one) for one in glob.glob(pattern_here, recursive=True, include_hidden=True)}  # noqa: PTH207
         if not matches:
             raise ConfigError(f"inputs of image {order.name!r}: nothing matches {pattern!r} in {order.project}")
         found |= matches
     return found
 
 
-def _base(source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str, str]]) -> tuple[str, list[str]]:
-    """Return the base image with its digest, and why it is not known where it is not."""
+def _base(source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str, str]]) -> str:
+    """Return the base image with its digest, and note why it is not known where it is not."""
     if source.type != "docker":
-        return "", [f"what a source of type {source.type!r} starts from"]
+        scope.unknown.append(f"what a source of type {source.type!r} starts from")
+        return ""
+    _machine(source, scope)
     try:
         reference = value_of(source.body.get("image", ""), scope)
         pull = value_of(source.body.get("pull", True), scope)
     except UnknownValueError as reason:
-        return "", [f"the base image is {reason}"]
+        scope.unknown.append(f"the base image is {reason}")
+        return ""
     if not reference:
-        return "", ["the base image is built by the template"] if "build" in source.body else []
-    digest, why = look_up(str(reference), str(pull).lower() != "false")
-    return (f"{reference}@{digest}", []) if digest else (str(reference), [why])
+        scope.unknown.append("the base image is built by the template")
+        return ""
+    digest, why = look_up(str(reference), str(pull).lower() not in FALSE)
+    if digest:
+        return f"{reference}@{digest}"
+    scope.unknown.append(why)
+    return str(reference)
 
 
-def _file(path: Path, project: Path) -> dict[str, str]:
-    """Return the digest of a file, or of each file below a folder."""
-    name = _shown(path, project)
-    if path.is_dir():
-        tree = {f"folder {name}": _digest("folder")}
-        for folder, folders, files in os.walk(path):
-            folders[:] = sorted(one for one in folders if one not in IGNORED)
-            for one in sorted(files):
-                tree |= _file(Path(folder) / one, project)
-        return tree
-    return {f"file {name}": _content(path)}
-
-
-def _content(path: Path) -> str:
-    """Return the digest of a file's content and of whether it is executable; `missing` when there is none."""
+def _machine(source: Block, scope: Scope) -> None:
+    """Note what a container that bakes is given of this machine."""
+    if source.body.get("volumes"):
+        scope.unknown.append("what is in the volumes")
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            return f"not a file ({stat.filemode(mode)[0]})"
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "missing"
-    return f"sha256:{content}" + ("+x" if mode & stat.S_IXUSR else "")
-
-
-def _shown(path: Path, project: Path) -> str:
-    try:
-        shown = path.resolve().relative_to(project.resolve())
-    except ValueError:
-        shown = path
-    return os.fsencode(shown).decode(errors="backslashreplace")
-
-
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-
-
-def _digest(text: str) -> str:
-    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _secret(name: str, value: str) -> str:
-    """Return a digest that is dear to guess from: this ends up in reports."""
-    salt = f"imagetest variable {name}".encode()
-    return "scrypt:" + hashlib.scrypt(value.encode(), salt=salt, n=2**14, r=8, p=1).hex()[:64]
+        words = value_of(source.body.get("run_command", []), scope)
+    except UnknownValueError as reason:
+        scope.unknown.append(f"run_command is {reason}")
+        return
+    words = [str(one) for one in words] if isinstance(words, list) else [str(words)]
+    scope.environment.update(PASSED.findall("\0".join(words)))
+    if any(MOUNTS.match(word) for word in words):
+        scope.unknown.append("what run_command brings in from this machine")
+    if words and not any(re.search(r"\{\{\s*\.Image\s*\}\}", word) for word in words):
+        scope.unknown.append("run_command does not start {{.Image}}")

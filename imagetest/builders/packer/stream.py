@@ -35,6 +35,11 @@ def parse(line: bytes) -> Message | None:
     return Message(target=fields[1], kind=fields[2], data=tuple(_unescape(one) for one in fields[3:]))
 
 
+def escaped(text: str) -> str:
+    """Return a text as it stands on a line of the stream."""
+    return text.replace(",", "%!(PACKER_COMMA)").replace("\r", "\\r").replace("\n", "\\n")
+
+
 def _unescape(text: str) -> str:
     return ANSI.sub("", text.replace("%!(PACKER_COMMA)", ",").replace("\\r", "").replace("\\n", "\n"))
 
@@ -55,13 +60,21 @@ class Transcript:
     """What each source wrote as an error, which a script's standard error is too."""
     containers: set[str] = field(default_factory=set)
 
+    def line(self, line: bytes) -> None:
+        """Take a line in, whatever it is."""
+        message = parse(line)
+        if message is not None:
+            self.hear(message)
+        elif line.strip():
+            self.said.append(line.decode(errors="replace").strip())
+
     def hear(self, message: Message) -> None:
         """Take a message in."""
         if message.kind == "ui":
-            self._ui(*(message.data + ("", ""))[:2])
+            self._ui(*(*message.data, "", "")[:2])
         elif message.kind == "error" and message.data:
             self.errors[message.target].append(message.data[0])
-        elif message.kind == "artifact" and len(message.data) > MINIMUM_FIELDS - 1:
+        elif message.kind == "artifact" and len(message.data) >= MINIMUM_FIELDS and message.data[0].isdecimal():
             number, key, value = int(message.data[0]), message.data[1], message.data[2]
             self.artifacts[message.target][number].setdefault(key, value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,11 @@ class Block:
     body: dict[str, Any]
     name: str = ""
     """A source's full name, as Packer reports it."""
+    label: str = ""
+    """A source's name where it is described, such as `docker.web`; what a step's `only` may say too."""
     only: tuple[str, ...] = ()
+    build: int = 0
+    """Which of the template's build blocks it stands in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +40,15 @@ class Template:
     defaults: dict[str, Any]
     """What the template and the variable files say of each variable, not yet worked out."""
     given: dict[str, str]
-    """What the environment and the order say of it, to be taken literally."""
+    """What the environment and the order say of it, as text."""
     sensitive: frozenset[str]
+    structured: frozenset[str] = frozenset()
+    """Variables that are no plain text: what is given for them is an expression."""
     locals: dict[str, Any] = field(default_factory=dict)
     data: bool = False
     """True when the template asks data sources while it is read."""
+    dynamic: bool = False
+    """True when it makes sources or steps by `dynamic` blocks."""
     plugins: bool = False
     """True when the template names the plugins that it needs."""
     hcl: bool = True
@@ -102,11 +110,14 @@ def _read_hcl(root: Path, files: list[Path], order: BakeOrder) -> Template:
     declared = _labelled(tables, "variable") | {
         name: {"default": value} for table in tables for one in table.get("variables", []) for name, value in _body(one)
     }
-    auto = sorted(root.glob("*.auto.pkrvars.*")) if order.template.is_dir() else []
+    endings = ("hcl", "json")  # Packer's order: the later file wins
+    auto = [file for one in endings if order.template.is_dir() for file in sorted(root.glob(f"*.auto.pkrvars.{one}"))]
     variables = {_bare(name): body["default"] for name, body in declared.items() if "default" in body}
     for file in [*auto, *order.var_files]:
         variables |= _variables_of(file)
     declarations = {_bare(name): body for name, body in declared.items()}
+    named_locals = {_bare(name): body for name, body in _labelled(tables, "local").items()}
+    guarded = {**named_locals, **declarations}
     environment = {name: os.environ[f"PKR_VAR_{name}"] for name in declarations if f"PKR_VAR_{name}" in os.environ}
     filed = {name for file in [*auto, *order.var_files] for name in _variables_of(file)}
     return Template(
@@ -115,12 +126,14 @@ def _read_hcl(root: Path, files: list[Path], order: BakeOrder) -> Template:
         blocks=tuple(_hcl_blocks(tables)),
         defaults={name: value for name, value in variables.items() if name in declarations},
         given={**{name: value for name, value in environment.items() if name not in filed}, **dict(order.variables)},
-        sensitive=frozenset(name for name, body in declarations.items() if body.get("sensitive") is True),
+        sensitive=frozenset(name for name, body in guarded.items() if body.get("sensitive") is True),
+        structured=frozenset(name for name, body in declarations.items() if _is_structured(body)),
         locals={
             **{name: value for table in tables for one in table.get("locals", []) for name, value in _body(one)},
-            **{_bare(name): body.get("expression") for name, body in _labelled(tables, "local").items()},
+            **{name: body.get("expression") for name, body in named_locals.items()},
         },
         data=any(table.get("data") for table in tables),
+        dynamic=any("dynamic" in build for table in tables for build in table.get("build", [])),
         plugins=any("required_plugins" in one for table in tables for one in table.get("packer", [])),
     )
 
@@ -135,15 +148,15 @@ def _hcl_blocks(tables: list[dict[str, Any]]) -> list[Block]:
         for name, body in named.items()
     }
     blocks: list[Block] = []
-    for table in tables:
-        for build in table.get("build", []):
-            prefix = f"{_bare(str(build['name']))}." if "name" in build else ""
-            blocks += [_hcl_source(described, _bare(one), {}, prefix) for one in _listed(build.get("sources", []))]
-            for one in build.get("source", []):
-                blocks += [_hcl_source(described, _bare(label), body, prefix) for label, body in one.items()]
-            blocks += _steps(build, "provisioner") + _steps(build, "post-processor")
-            for chain in build.get("post-processors", []):
-                blocks += _steps(chain, "post-processor")
+    for number, build in enumerate(build for table in tables for build in table.get("build", [])):
+        prefix = f"{_bare(str(build['name']))}." if "name" in build else ""
+        found = [_hcl_source(described, _bare(one), {}, prefix) for one in _listed(build.get("sources", []))]
+        for one in build.get("source", []):
+            found += [_hcl_source(described, _bare(label), body, prefix) for label, body in one.items()]
+        found += _steps(build, "provisioner") + _steps(build, "post-processor")
+        for chain in build.get("post-processors", []):
+            found += _steps(chain, "post-processor")
+        blocks += [replace(block, build=number) for block in found]
     return blocks
 
 
@@ -153,7 +166,11 @@ def _hcl_source(
     kind, _, name = label.removeprefix("source.").partition(".")
     shown = _bare(str(body["name"])) if "name" in body else name
     return Block(
-        kind="source", type=kind, name=f"{prefix}{kind}.{shown}", body={**described.get((kind, name), {}), **body}
+        kind="source",
+        type=kind,
+        name=f"{prefix}{kind}.{shown}",
+        label=f"{kind}.{name}",
+        body={**described.get((kind, name), {}), **body},
     )
 
 
@@ -164,6 +181,14 @@ def _steps(build: dict[str, Any], kind: str) -> list[Block]:
         for label, body in one.items()
         if isinstance(body, dict)
     ]
+
+
+def _is_structured(declaration: dict[str, Any]) -> bool:
+    """Say whether a variable is a list, a map or a flag, by its type or else by its default."""
+    default = declaration.get("default")
+    if "type" not in declaration:
+        return isinstance(default, (list, dict, bool))
+    return _bare(str(declaration["type"])).removeprefix("${").removesuffix("}") not in {"string", "number", "any"}
 
 
 def _variables_of(file: Path) -> dict[str, Any]:
@@ -201,8 +226,8 @@ def _load_json(path: Path) -> dict[str, Any]:
 def _load_hcl(path: Path) -> dict[str, Any]:
     if path.name.endswith(".json"):
         return _as_blocks(_load_json(path))
-    import hcl2  # noqa: PLC0415 - its parser costs nothing until a template in HCL2 is read
-    from lark.exceptions import LarkError  # noqa: PLC0415
+    import hcl2
+    from lark.exceptions import LarkError
 
     try:
         text = path.read_text(encoding="utf-8")
