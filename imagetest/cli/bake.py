@@ -22,10 +22,10 @@ def bake(
     config: Config = None,
 ) -> None:
     """Bake an image unless nothing that it depends on has changed."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
-    from imagetest.config.targets import resolve  # noqa: PLC0415
-    from imagetest.pipeline.bake import Kitchen  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
+    from imagetest.config.targets import resolve
+    from imagetest.pipeline.bake import Kitchen
 
     settings = load(config)
     order = resolve(name, settings).order

@@ -16,9 +16,9 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record."
 
 def channels(*, config: Config = None) -> None:
     """Show what each channel points at."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
-    from imagetest.policy import channels as policy  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
+    from imagetest.policy import channels as policy
 
     settings = load(config)
     history = wiring.store(settings).history()
@@ -43,8 +43,8 @@ def history(
     config: Config = None,
 ) -> None:
     """Show every record, oldest first."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
 
     settings = load(config)
     records = wiring.store(settings).history(channel)
@@ -68,11 +68,11 @@ def revoke(
     config: Config = None,
 ) -> None:
     """Take the current image out of a channel, which then points at nothing."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
-    from imagetest.pipeline import promote as pipeline  # noqa: PLC0415
-    from imagetest.pipeline.verify import operator  # noqa: PLC0415
-    from imagetest.policy import channels as policy  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
+    from imagetest.pipeline import promote as pipeline
+    from imagetest.pipeline.verify import operator
+    from imagetest.policy import channels as policy
 
     settings = load(config)
     tag, store = settings.channel(channel).tag, wiring.store(settings)
@@ -96,11 +96,11 @@ def rollback(
     config: Config = None,
 ) -> None:
     """Point a channel at the image that it held before."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
-    from imagetest.pipeline import promote as pipeline  # noqa: PLC0415
-    from imagetest.pipeline.verify import operator  # noqa: PLC0415
-    from imagetest.policy import channels as policy  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
+    from imagetest.pipeline import promote as pipeline
+    from imagetest.pipeline.verify import operator
+    from imagetest.policy import channels as policy
 
     settings = load(config)
     tag, store = settings.channel(channel).tag, wiring.store(settings)

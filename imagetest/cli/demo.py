@@ -1,4 +1,4 @@
-"""`imagetest demo`: one good image is promoted, three broken ones are refused, and the channel still has the good one."""
+"""`imagetest demo`: a good image is promoted, three broken ones are refused, and the channel keeps the good one."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ STORY = (
 
 def demo() -> None:
     """Tell the whole story in a few minutes: what passes is promoted, what does not is refused."""
-    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.config.settings import load
 
     settings = load()
     if IMAGE not in settings.images or CHANNEL not in settings.channels:
@@ -92,8 +92,8 @@ def demo() -> None:
 
 
 def _verify(settings: Settings, chapter: Chapter, reports: Path) -> tuple[int, Document | None]:
-    from imagetest.execute import process  # noqa: PLC0415
-    from imagetest.model.codec import decode  # noqa: PLC0415
+    from imagetest.execute import process
+    from imagetest.model.codec import decode
 
     shutil.rmtree(reports, ignore_errors=True)
     code = process.foreground(
@@ -111,8 +111,8 @@ def _few(controls: list[str], most: int = 2) -> str:
 
 
 def _channel(settings: Settings) -> str:
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.policy.channels import current  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.policy.channels import current
 
     at = current(wiring.store(settings).history(CHANNEL), channel=CHANNEL, image=IMAGE)
     return at.digest if at else ""
@@ -120,7 +120,7 @@ def _channel(settings: Settings) -> str:
 
 def _project(folder: Path) -> Path:
     """Make a project around the templates that come with imagetest."""
-    from imagetest.config.suites import shipped  # noqa: PLC0415
+    from imagetest.config.suites import shipped
 
     try:
         shutil.copytree(shipped("packer") / "photoapp", folder / "packer" / "photoapp", dirs_exist_ok=True)

@@ -31,7 +31,7 @@ class Answer:
 
 def doctor(*, config: Config = None) -> None:
     """Say what is there, what is missing, and how to get it."""
-    from imagetest.config.settings import load  # noqa: PLC0415
+    from imagetest.config.settings import load
 
     answers = list(_libraries())
     settings = Settings(project=Path.cwd())
@@ -62,7 +62,7 @@ def _libraries() -> Iterator[Answer]:
 
 
 def _packer() -> Iterator[Answer]:
-    from imagetest.builders.packer.builder import WITHOUT_PLUGINS, PackerBuilder  # noqa: PLC0415
+    from imagetest.builders.packer.builder import WITHOUT_PLUGINS, PackerBuilder
 
     builder = PackerBuilder()
     try:
@@ -82,7 +82,7 @@ def _packer() -> Iterator[Answer]:
 
 
 def _docker() -> Iterator[Answer]:
-    from imagetest.execute import engine  # noqa: PLC0415
+    from imagetest.execute import engine
 
     try:
         with engine.session() as client, engine.translated("ask the engine what it is"):
@@ -117,7 +117,7 @@ def _mmdebstrap() -> Iterator[Answer]:
 
 
 def _places(settings: Settings) -> Iterator[Answer]:
-    from imagetest.config import wiring  # noqa: PLC0415
+    from imagetest.config import wiring
 
     yield _attempt("state folder", str(settings.state), lambda: _write(settings))
     yield _attempt("registry", settings.registry_shown, lambda: wiring.store(settings).check())

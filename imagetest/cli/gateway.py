@@ -22,10 +22,10 @@ def gateway(
     keys: Annotated[Path, typer.Option("--keys", metavar="DIR", help="The folder of the run's keys.")],
 ) -> None:
     """Serve one SSH connection to a container that has no SSH server; `--keep` prints the command that uses this."""
-    from imagetest.drivers.docker.execution import ContainerExecutor  # noqa: PLC0415
-    from imagetest.execute.engine import session  # noqa: PLC0415
-    from imagetest.execute.keys import KeyPair  # noqa: PLC0415
-    from imagetest.transport.gateway import serve_one  # noqa: PLC0415
+    from imagetest.drivers.docker.execution import ContainerExecutor
+    from imagetest.execute.engine import session
+    from imagetest.execute.keys import KeyPair
+    from imagetest.transport.gateway import serve_one
 
     try:
         host = KeyPair(private=(keys / "host").read_text(), public=(keys / "host.pub").read_text().strip())

@@ -36,7 +36,7 @@ app.command("gateway")(gateway.gateway)
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
     if asked:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         typer.echo(f"imagetest {version('imagetest')}")
         raise typer.Exit

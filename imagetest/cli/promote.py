@@ -24,11 +24,11 @@ def promote(
     config: Config = None,
 ) -> None:
     """Promote an image whose recorded assessment passes the channel's gate today."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
-    from imagetest.pipeline import promote as pipeline  # noqa: PLC0415
-    from imagetest.pipeline.verify import operator  # noqa: PLC0415
-    from imagetest.policy import assess, gate  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
+    from imagetest.pipeline import promote as pipeline
+    from imagetest.pipeline.verify import operator
+    from imagetest.policy import assess, gate
 
     settings = load(config)
     table = settings.channel(channel)
@@ -49,9 +49,9 @@ def promote(
 
 def _document(what: str, store: Store) -> Document:
     """Return what the registry holds; a file only says which, so that nobody promotes what they wrote themselves."""
-    import hashlib  # noqa: PLC0415
+    import hashlib
 
-    from imagetest.model.codec import decode  # noqa: PLC0415
+    from imagetest.model.codec import decode
 
     path = Path(what)
     if path.is_file():

@@ -15,9 +15,9 @@ def reap(
     config: Config = None,
 ) -> None:
     """Remove every instance whose run is gone."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
-    from imagetest.pipeline.reap import reap as remove  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
+    from imagetest.pipeline.reap import reap as remove
 
     settings = load(config)
     leases = wiring.leases(settings)

@@ -20,10 +20,10 @@ def report(
     config: Config = None,
 ) -> None:
     """Write the reports of a stored assessment; nothing is judged again."""
-    from imagetest.config import wiring  # noqa: PLC0415
-    from imagetest.config.settings import load  # noqa: PLC0415
-    from imagetest.model.codec import decode  # noqa: PLC0415
-    from imagetest.pipeline.report import write  # noqa: PLC0415
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
+    from imagetest.model.codec import decode
+    from imagetest.pipeline.report import write
 
     path = Path(what)
     content = path.read_bytes() if path.is_file() else wiring.store(load(config)).document(what)

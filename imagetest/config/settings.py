@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from imagetest.config import schema
+from imagetest.config import plugins, schema
 from imagetest.config.mistakes import Mistakes, read_toml, unknown
 from imagetest.config.suites import Library
 from imagetest.config.waivers import load_waivers
@@ -182,7 +182,7 @@ def _check_references(settings: Settings, mistakes: Mistakes) -> None:
 
 
 def _check_image(settings: Settings, name: str, image: schema.ImageTable, mistakes: Mistakes) -> None:
-    place = ("images", name)
+    place, library = ("images", name), settings.library
     if bool(image.template) == bool(image.image):
         mistakes.add(place, "expected either 'template' or 'image', the one to bake or the one that exists")
     if image.image and not image.image.startswith("docker:"):
@@ -193,11 +193,16 @@ def _check_image(settings: Settings, name: str, image: schema.ImageTable, mistak
         if not (settings.project / path).is_file():
             mistakes.add((*place, "var_files"), f"there is no {path!r} in {settings.project}")
     for suite in image.suites:
-        if settings.library.suite(suite) is None:
-            mistakes.add((*place, "suites"), unknown("suite", suite, settings.library.suites()))
-    if image.profile and settings.library.profile_path(image.profile) is None:
-        mistakes.add((*place, "profile"), unknown("profile", image.profile, settings.library.profiles()))
+        if library.suite(suite) is None:
+            mistakes.add((*place, "suites"), unknown("suite", suite, library.suites()))
+    _check_names(settings, name, image, mistakes)
+
+
+def _check_names(settings: Settings, name: str, image: schema.ImageTable, mistakes: Mistakes) -> None:
+    place, library = ("images", name), settings.library
+    if image.profile and library.profile_path(image.profile) is None:
+        mistakes.add((*place, "profile"), unknown("profile", image.profile, library.profiles()))
     if image.gate not in settings.gates:
         mistakes.add((*place, "gate"), unknown("gate", image.gate, settings.gates))
-    if image.boot.driver != "docker":
-        mistakes.add((*place, "boot", "driver"), unknown("driver", image.boot.driver, ["docker"]))
+    if image.boot.driver not in plugins.names("drivers"):
+        mistakes.add((*place, "boot", "driver"), unknown("driver", image.boot.driver, plugins.names("drivers")))

@@ -44,7 +44,7 @@ class Library:
                 if _is_suite(folder / name):
                     return folder / name
         path = self.project / name
-        return path if path.is_dir() or path.suffix == ".py" and path.is_file() else None
+        return path if path.is_dir() or (path.suffix == ".py" and path.is_file()) else None
 
     def profiles(self) -> list[str]:
         """Return the names of all profiles."""

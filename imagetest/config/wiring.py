@@ -33,7 +33,7 @@ def promoter(kind: str) -> Promoter:
 
 def store(settings: Settings) -> Store:
     """Return the registry, opened on first use."""
-    from imagetest.registry.store import SqlStore  # noqa: PLC0415 - SQLAlchemy costs nothing until it is needed
+    from imagetest.registry.store import SqlStore
 
     return SqlStore(settings.registry_url)
 

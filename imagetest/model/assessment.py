@@ -34,6 +34,7 @@ class Assessment:
     id: str
     image: Image
     bake: Bake | None = None
+    """None for an image that was made elsewhere."""
     boot: Boot | None = None
     profile: Profile
     controls: tuple[Control, ...] = ()

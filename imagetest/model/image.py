@@ -39,7 +39,7 @@ class Bake:
     """From what, by what and when an image was made."""
 
     builder: str
-    """The name of the builder: `packer`, or `prebuilt` for an image that was made elsewhere."""
+    """The name of the builder: `packer`."""
     builder_version: str = ""
     template: str = ""
     """The template's path, relative to the project where it lies inside."""

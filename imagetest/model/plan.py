@@ -34,7 +34,7 @@ class BootPlan:
     driver: str = "docker"
     user: str = "root"
     ssh: str = "auto"
-    """`image`: the image's own SSH server; `gateway`: the one that imagetest brings; `auto`: the image's, if it has one."""
+    """`image`: the image's own SSH server; `gateway`: the one that imagetest brings; `auto`: the image's, if any."""
     port: int = 22
     """Where the image's own SSH server listens, inside."""
     init: str = "auto"

@@ -195,7 +195,8 @@ def _bake(
     return Bake(
         builder=builder.name, builder_version=builder.version(), template=template, source=plan.source,
         base=plan.ingredients.base, commit=_commit(order.template), key=plan.key, inputs=plan.ingredients.inputs,
-        unknown=plan.ingredients.unknown, started=started, finished=finished, log=f"bake-{order.name}.log", log_digest=log_digest,
+        unknown=plan.ingredients.unknown, started=started, finished=finished, log=f"bake-{order.name}.log",
+        log_digest=log_digest,
     )  # fmt: skip
 
 

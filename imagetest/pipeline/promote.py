@@ -29,8 +29,8 @@ def promote(
     """Record the promotion, then tag the image.
 
     The record comes first: a tag without a record would be a promotion that nobody can account for, while a record
-    whose tag failed is seen by `imagetest channels` and mended by promoting again. Raises GateClosedError when the verdict
-    is closed or the artifact is no longer what was tested.
+    whose tag failed is seen by `imagetest channels` and mended by promoting again. Raises GateClosedError when the
+    verdict is closed or the artifact is no longer what was tested.
     """
     if not verdict.open:
         reasons = "; ".join(objection.message for objection in verdict.objections[:3])

@@ -19,7 +19,7 @@ def current(history: Iterable[Promotion], *, channel: str, image: str) -> Promot
 
 
 def previous(history: Iterable[Promotion], *, channel: str, image: str) -> Promotion | None:
-    """Return the newest promotion that a rollback may go back to: promoted before, of other content, never revoked since."""
+    """Return the newest promotion that a rollback may go back to: earlier, of other content, not revoked since."""
     entries = _of(history, channel, image)
     now = current(entries, channel=channel, image=image)
     revoked: set[str] = set()

@@ -13,7 +13,7 @@ class DockerPromoter:
     """Moves a channel's tag to the promoted image, in the engine that holds it."""
 
     def publish(self, image: Image, tag: str) -> None:
-        """Make the tag name the image, and read it back; a second tag, of its digest, keeps it once the first moves on."""
+        """Make the tag name the image, and read it back; a tag of its digest keeps it once the first moves on."""
         repository, name = parse_repository_tag(tag)
         with engine.session() as client, engine.translated(f"tag {image.name!r} as {tag!r}"):
             client.tag(image.reference, repository, _lasting(image.digest), force=True)
@@ -25,8 +25,8 @@ class DockerPromoter:
     def withdraw(self, tag: str) -> None:
         """Remove the tag; a tag that is not there is fine.
 
-        The image itself stays, for an auditor and for a rollback: an engine deletes what it has no more name for, so its
-        digest's tag is made first.
+        The image itself stays, for an auditor and for a rollback: an engine deletes what it has no more name for, so
+        its digest's tag is made first.
         """
         repository, _ = parse_repository_tag(tag)
         with engine.session() as client, engine.translated(f"remove the tag {tag!r}"):

@@ -30,7 +30,7 @@ from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.observing import Observer, merged, observed
 from imagetest.pytest_plugin.plugin import WORKER_KEY
 from imagetest.pytest_plugin.runs import Run, open_run
-from imagetest.transport.backend import NAME, Switchboard
+from imagetest.transport.backend import NAME, Machine, Switchboard
 from imagetest.transport.recorder import Recorder
 
 
@@ -68,12 +68,10 @@ class Controller:
         self._direct_tests(config)
         self._recorder = Recorder(self._redact)
         self._observer = Observer(self._recorder, self._redact)
-        self._switchboard = Switchboard(
-            machine=lambda name: self.machines.machine(name), recorder=self._recorder, on_lost=self._lost
-        )
+        self._switchboard = Switchboard(machine=self._machine, recorder=self._recorder, on_lost=self._lost)
         switch.install(config, self._switchboard, self._observer, self.catalogue)
         interrupts.install()
-        config.add_cleanup(interrupts.restore)
+        config.add_cleanup(interrupts.retire)
         config.add_cleanup(self._close)
         atexit.register(self._close)
 
@@ -132,7 +130,7 @@ class Controller:
         return None if self._prepare() else True
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Boot a test's image before its first test; run none on an image that is not there."""
         name = image_of(item)
         if self._warm_up is None:
@@ -272,6 +270,9 @@ class Controller:
             self.ending.leaks += [error.explain() for error in self._machines.close()]
         if self._run is not None:
             self._run.clear()
+
+    def _machine(self, name: str) -> Machine:
+        return self.machines.machine(name)
 
     def _lost(self, image: str, message: str) -> None:
         self.machines.lost(image, message)

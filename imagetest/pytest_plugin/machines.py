@@ -14,7 +14,6 @@ from imagetest.config.targets import Target
 from imagetest.errors import ImagetestError, LeakError, MachineLostError
 from imagetest.execute.leases import Leases
 from imagetest.model.control import Profile
-from imagetest.model.image import Bake
 from imagetest.pipeline.bake import Kitchen
 from imagetest.pipeline.boot import Fleet
 from imagetest.pipeline.verify import Verification
@@ -69,10 +68,7 @@ class Machines:
             if target.order is None:
                 with self._judging(target.name):
                     image = self.driver(target.plan.driver).identify(target.reference, name=target.name)
-                    bake = Bake(builder="prebuilt", source=target.reference)
-                    self.verifications[target.name] = Verification(
-                        image=image, bake=bake, profile=profiles[target.name]
-                    )
+                    self.verifications[target.name] = Verification(image=image, profile=profiles[target.name])
             else:
                 orders.setdefault(target.order.name, []).append(target)
         for targets in orders.values():

@@ -90,7 +90,8 @@ def merged(before: Check | None, now: Observation) -> Check:
 def _status(report: pytest.TestReport, call: pytest.CallInfo[None]) -> Status | None:
     """Return what a phase concluded; None for setting up and tearing down that went well.
 
-    A test that fails judged the image and found it wanting; one that crashes judged nothing. An expected failure is one.
+    A test that fails judged the image and found it wanting; one that crashes judged nothing. An expected failure is a
+    failure.
     """
     if report.skipped:
         if hasattr(report, "wasxfail"):

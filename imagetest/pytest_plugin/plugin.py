@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -58,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="module")
-def at_rest(request: pytest.FixtureRequest, host: Host) -> Iterator[Host]:
+def at_rest(host: Host) -> Host:
     """Give the image as it shipped: its files before the first boot, with nothing started and nothing brought in."""
     from testinfra.host import Host as TestinfraHost
 
@@ -66,4 +65,4 @@ def at_rest(request: pytest.FixtureRequest, host: Host) -> Iterator[Host]:
 
     if not isinstance(host.backend, Backend):
         pytest.skip("only an image has a state before its first boot: run with --image")
-    yield TestinfraHost(Backend(host.backend.get_hostname() + REST))
+    return TestinfraHost(Backend(host.backend.get_hostname() + REST))

@@ -24,7 +24,7 @@ def install(config: pytest.Config, switchboard: Switchboard, observer: Observer,
     Backend.switchboard = switchboard
     folder = allure_folder(config)
     if folder is not None:
-        from imagetest.pytest_plugin.allure import AllureEvidence  # noqa: PLC0415 - only where Allure is in use
+        from imagetest.pytest_plugin.allure import AllureEvidence
 
         config.pluginmanager.register(AllureEvidence(folder, catalogue), ALLURE)
     config.pluginmanager.register(observer, "imagetest-observer")

@@ -80,7 +80,7 @@ class SqlStore:
 
     def promote(self, promotion: Promotion) -> Promotion:
         """Append a record and return it with its number."""
-        values = {name: getattr(promotion, name) for name in PROMOTIONS.columns.keys() if name != "number"}
+        values = {name: getattr(promotion, name) for name in map(str, PROMOTIONS.columns.keys()) if name != "number"}
         values["action"] = promotion.action.value
         with self._connection() as connection:
             done = connection.execute(sa.insert(PROMOTIONS).values(**values))
@@ -134,7 +134,7 @@ class SqlStore:
                 f"the registry {self._shown} was written by a newer imagetest (version {version}, known: {HEAD})",
                 hint="upgrade imagetest",
             )
-        from imagetest.registry.upgrade import upgrade  # noqa: PLC0415 - half a second that most runs do not need
+        from imagetest.registry.upgrade import upgrade
 
         upgrade(connection)
 
