@@ -28,7 +28,6 @@ from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.finishing import Ending
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.observing import Observer, merged, observed
-from imagetest.pytest_plugin.plugin import WORKER_KEY
 from imagetest.pytest_plugin.runs import Run, open_run
 from imagetest.transport.backend import NAME, Machine, Switchboard
 from imagetest.transport.recorder import Recorder
@@ -193,7 +192,7 @@ class Controller:
             self.run  # noqa: B018 - made here, so that a folder that cannot be made ends the run in one line
         except ImagetestError as error:
             pytest.exit(error.explain(), returncode=error.exit_code)
-        node.workerinput[WORKER_KEY] = {
+        node.workerinput["imagetest"] = {
             "run": self.run.id,
             "folder": str(self.run.folder),
             "config": str(self.settings.file or ""),
@@ -224,6 +223,11 @@ class Controller:
             self.ending.leaks.append(f"a worker ended by itself: {error}")
 
     # -- the end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """Bring the run to its end, however often the user asks for it."""
+        interrupts.hold()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

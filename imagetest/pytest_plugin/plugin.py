@@ -9,8 +9,6 @@ import pytest
 if TYPE_CHECKING:
     from testinfra.host import Host
 
-WORKER_KEY = "imagetest"
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare what `pytest --help` shows under imagetest."""
@@ -41,11 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Install what this process needs: the controller, a worker of pytest-xdist, or a guard where no image is named."""
     config.addinivalue_line("markers", "control(*ids): the test judges these controls of the catalogue")
-    worker: dict[str, Any] = getattr(config, "workerinput", {})
-    if WORKER_KEY in worker:
+    told: dict[str, Any] | None = getattr(config, "workerinput", {}).get("imagetest")
+    if told is not None:
         from imagetest.pytest_plugin.worker import Worker
 
-        config.pluginmanager.register(Worker(config, worker[WORKER_KEY]), "imagetest-worker")
+        config.pluginmanager.register(Worker(config, told), "imagetest-worker")
     elif config.option.image:
         from imagetest.pytest_plugin.controller import install
 
