@@ -100,7 +100,10 @@ def _authenticate(channel: socket.socket, address: Address, timeout: float) -> p
         _log_in(transport, address, deadline)
     except paramiko.ssh_exception.IncompatiblePeer as error:
         _drop(transport, channel)
-        raise UnsupportedServerError(f"the SSH server offers nothing that is safe to use: {error}") from error
+        raise UnsupportedServerError(
+            f"the SSH server offers nothing that is safe to use: {error}",
+            hint="let it offer an Ed25519 host key, or set boot.ssh to 'gateway'",
+        ) from error
     except (paramiko.SSHException, EOFError, OSError) as error:
         _drop(transport, channel)
         raise MachineLostError(f"the SSH connection broke while it was set up: {error}") from error

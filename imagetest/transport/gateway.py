@@ -21,6 +21,8 @@ from imagetest.execute.keys import KeyPair
 
 CHUNK = 32768
 STDERR = 2
+CANNOT_EXECUTE = 126
+"""What a POSIX shell exits with when a command is there and cannot be run."""
 
 
 class Process(Protocol):
@@ -209,8 +211,8 @@ class _Server(paramiko.ServerInterface):
     def _start(self, channel: paramiko.Channel, command: str) -> bool:
         try:
             process = self._executor.start(command, terminal=channel.chanid in self._terminals)
-        except OSError:
-            return False  # the client hears that its request was refused
+        except OSError as error:
+            process = _Unstartable(str(error))
         self._processes[channel.chanid] = process
         if channel.chanid in self._terminals:
             rows, columns = self._terminals[channel.chanid]
@@ -218,6 +220,34 @@ class _Server(paramiko.ServerInterface):
         for pump in (_pump_in, _pump_out):
             threading.Thread(target=pump, args=(channel, process), name="gateway", daemon=True).start()
         return True
+
+
+class _Unstartable:
+    """Says why a command was not started, and ends as it would in a shell."""
+
+    def __init__(self, reason: str) -> None:
+        self._said = [f"{reason}\n".encode()]
+
+    def read(self) -> tuple[int, bytes]:
+        return STDERR, self._said.pop() if self._said else b""
+
+    def write(self, data: bytes) -> None:
+        """Throw the input away."""
+
+    def close_input(self) -> None:
+        """Do nothing: nobody reads it."""
+
+    def exit_code(self) -> int:
+        return CANNOT_EXECUTE
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Do nothing: there is no terminal."""
+
+    def hang_up(self) -> None:
+        """Do nothing: nothing runs."""
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
 
 
 def _pump_in(channel: paramiko.Channel, process: Process) -> None:

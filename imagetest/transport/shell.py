@@ -65,6 +65,8 @@ class Shell:
         except TimeoutError as error:
             self.close()
             raise CommandTimeoutError(f"no answer within {timeout:g} seconds") from error
+        except _EndedError as error:
+            raise MachineLostError(str(error)) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise MachineLostError(f"the SSH connection broke: {str(error) or 'it was closed'}") from error
 
@@ -85,22 +87,30 @@ class Shell:
         """Read both streams as they come: one left unread would fill the window that they share, and stop the other."""
         out, err = _Stream(self._mark), _Stream(self._mark)
         while out.exit_code is None or err.exit_code is None:
-            self._wait(deadline)
+            if not self._wait(deadline):
+                said = (err.refusal() or out.refusal())[-300:]
+                raise _EndedError(f"the shell ended: {said}" if said else "the shell ended")
             if self._channel.recv_ready():
                 out.add(self._channel.recv(CHUNK))
             if self._channel.recv_stderr_ready():
                 err.add(self._channel.recv_stderr(CHUNK))
         return Answer(exit_code=out.exit_code, stdout=out.content(), stderr=err.content())
 
-    def _wait(self, deadline: float) -> None:
+    def _wait(self, deadline: float) -> bool:
+        """Wait until there is something to read; say whether there ever will be."""
         if self._channel.recv_ready() or self._channel.recv_stderr_ready():
-            return
+            return True
         if self._channel.closed or self._channel.exit_status_ready() or self._channel.eof_received:
-            raise EOFError("the shell ended")
+            return self._channel.recv_ready() or self._channel.recv_stderr_ready()
         ready = select.poll()
         ready.register(self._channel.fileno(), select.POLLIN)
         if not ready.poll(max(1, (deadline - time.monotonic()) * 1000)) and time.monotonic() >= deadline:
             raise TimeoutError
+        return True
+
+
+class _EndedError(Exception):
+    """The shell is there no more, or never was."""
 
 
 class _Stream:
@@ -124,3 +134,7 @@ class _Stream:
     def content(self) -> bytes:
         """Return what stands between the marks."""
         return bytes(memoryview(self._data)[self._data.index(self._begin) + len(self._begin) : self._length])
+
+    def refusal(self) -> str:
+        """Return what was said instead of starting the command, such as a login shell's farewell."""
+        return "" if self._begin in self._data else self._data.decode(errors="replace").strip()

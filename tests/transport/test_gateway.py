@@ -122,7 +122,7 @@ def test_many_commands_run_at_once(shared: Served) -> None:
     transport.close()
 
 
-def test_a_command_that_cannot_be_started_is_refused_and_the_connection_stays(tmp_path: Path) -> None:
+def test_a_command_that_cannot_be_started_says_why_and_the_connection_stays(tmp_path: Path) -> None:
     class Failing(LocalExecutor):
         def start(self, command: str, *, terminal: bool) -> LocalProcess:
             if "machine" in command:
@@ -133,8 +133,12 @@ def test_a_command_that_cannot_be_started_is_refused_and_the_connection_stays(tm
     with Gateway(Failing(tmp_path), host_key=access.host, allowed=access.user.public, user="root") as gateway:
         address = replace(served_address(access.host, access.key_file), port=gateway.port)
         transport = connection.connect(address)
-        with pytest.raises(paramiko.SSHException):
-            transport.open_session(timeout=SECONDS).exec_command("machine")
+        refused = transport.open_session(timeout=SECONDS)
+        refused.exec_command("machine")
+
+        assert refused.recv_stderr(100) == b"the machine is gone\n"
+        assert refused.recv_exit_status() == 126
+
         channel = transport.open_session(timeout=SECONDS)
         channel.exec_command("exit 3")
 

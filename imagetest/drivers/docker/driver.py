@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,10 +10,11 @@ from functools import cached_property
 from typing import Any
 
 import docker
+import paramiko
 
 from imagetest.drivers.docker import keys, readiness
 from imagetest.drivers.docker.execution import ContainerExecutor
-from imagetest.drivers.docker.facts import Files, ImageConfig, starts_ssh
+from imagetest.drivers.docker.facts import Files, ImageConfig, account, starts_ssh
 from imagetest.drivers.docker.host import host_config
 from imagetest.errors import BootError, EngineError, LeakError
 from imagetest.execute import engine
@@ -25,6 +27,9 @@ from imagetest.transport import connection
 from imagetest.transport.gateway import Gateway
 
 LAST_LINES = 15
+
+NOT_LET_IN = (connection.HostKeyError, connection.AuthenticationRefusedError, connection.UnsupportedServerError)
+"""An SSH server answers and is of no use; what the machine logged would not say more."""
 
 
 class DockerDriver:
@@ -63,22 +68,18 @@ class DockerDriver:
         config = self._config(image, plan)
         init = config.init if plan.init == "auto" else plan.init
         notes = self._create(image, plan, config, init, resource)
-        files = Files(self._engine, resource)
-        own_server = plan.ssh == "image" or (plan.ssh == "auto" and starts_ssh(config, init, files, plan.port))
-        if own_server:
-            keys.place(files, access, plan.user)
+        own_server, reason = self._invite(plan, config, init, resource, access)
         started, clock = datetime.now(UTC), time.monotonic()
         self._start(resource)
         progress(Event(subject=image.name, text=f"booting {' '.join(config.argv) or 'the image'} ({init})"))
-        up = self._reach(image, plan, resource, access, own_server=own_server, deadline=clock + plan.timeout)
-        reachable = time.monotonic() - clock
+        deadline = clock + plan.timeout
         try:
-            notes += readiness.wait(
-                up, plan, init=init, healthcheck=config.healthcheck, deadline=clock + plan.timeout,
-                state=lambda: self._state(resource),
-            )  # fmt: skip
+            up = self._reach(image, plan, resource, access, own_server=own_server, deadline=deadline)
+            reachable = time.monotonic() - clock
+            notes += reason + self._ready(up, plan, config, init, deadline)
+        except NOT_LET_IN:
+            raise
         except BootError as error:
-            up.close()
             raise self._failed(resource, str(error)) from error
         boot = replace(
             up.boot,
@@ -92,12 +93,41 @@ class DockerDriver:
         )
         return replace(up, boot=boot)
 
+    def _invite(
+        self, plan: BootPlan, config: ImageConfig, init: str, resource: str, access: Access
+    ) -> tuple[bool, tuple[str, ...]]:
+        """Place the run's keys where the image has an SSH server of its own; say whether, and what stood in the way."""
+        files = Files(self._engine, resource)
+        if plan.ssh == "gateway" or (plan.ssh == "auto" and not starts_ssh(config, init, files, plan.port)):
+            return False, ()
+        try:
+            keys.place(files, access, plan.user)
+        except BootError as error:
+            if plan.ssh == "image" or account(files, plan.user) is None:
+                raise
+            return False, (f"reached by the gateway, because {error}",)
+        return True, ()
+
+    def _ready(self, up: Booted, plan: BootPlan, config: ImageConfig, init: str, deadline: float) -> tuple[str, ...]:
+        resource = up.instance.id
+        try:
+            return readiness.wait(
+                up, plan, init=init, healthcheck=config.healthcheck, deadline=deadline,
+                state=lambda: self._state(resource),
+            )  # fmt: skip
+        except BaseException:
+            if up.transport is not None:
+                up.transport.close()
+            up.close()
+            raise
+
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
         """Hold the image's files in a container that starts nothing of the image's own and has no network."""
         with interrupts.held(), engine.translated(f"open image {image.name!r} at rest"):
             self._engine.create_container(
                 image.reference, [], name=resource, entrypoint=["/bin/sh"], stdin_open=True, user="0",
-                labels={engine.LABEL: resource}, host_config=self._engine.create_host_config(network_mode="none"),
+                healthcheck={"test": ["NONE"]}, labels={engine.LABEL: resource},
+                host_config=self._engine.create_host_config(network_mode="none"),
             )  # fmt: skip
             self._engine.start(resource)
         return self._by_gateway(image, "root", resource, access, deadline=time.monotonic() + 30, notes=())
@@ -105,12 +135,10 @@ class DockerDriver:
     def destroy(self, resource: str) -> None:
         """Remove a container with its volumes."""
         try:
-            with interrupts.held():
+            with interrupts.held(), engine.translated(f"remove container {resource!r}"):
                 self._engine.remove_container(resource, force=True, v=True)
-        except engine.NotFound:
-            return
-        except Exception as error:
-            if "already in progress" in str(error):
+        except EngineError as error:
+            if isinstance(error.__cause__, engine.NotFound) or "already in progress" in str(error):
                 return
             raise LeakError(
                 f"container {resource!r} may still be there: {error}", hint=f"docker rm --force --volumes {resource}"
@@ -118,9 +146,12 @@ class DockerDriver:
 
     def last_words(self, resource: str) -> str:
         """Return the container's state and its last log lines."""
-        with engine.translated(f"read the log of {resource!r}"):
-            state = self._state(resource)
-            log = self._engine.logs(resource, tail=LAST_LINES).decode(errors="replace").strip()
+        try:
+            with engine.translated(f"read the log of {resource!r}"):
+                state = self._state(resource)
+                log = self._engine.logs(resource, tail=LAST_LINES).decode(errors="replace").strip()
+        except EngineError as error:
+            return str(error)
         ended = "" if state["Running"] else f"it ended with exit code {state['ExitCode']}"
         said = (
             "its last log lines:\n" + "\n".join(f"    {line}" for line in log.splitlines())
@@ -146,7 +177,7 @@ class DockerDriver:
                 image.reference,
                 list(plan.command) or None,
                 name=resource,
-                hostname=image.name[:63],
+                hostname=hostname(image.name),
                 environment=dict(plan.environment),
                 ports=[] if plan.ssh == "gateway" else [plan.port],
                 stdin_open=True,  # a shell as the image's command stays up as long as its input is open
@@ -172,7 +203,7 @@ class DockerDriver:
             return self._by_gateway(image, plan.user, resource, access, deadline=deadline, notes=())
         try:
             return self._by_own_server(image, plan, resource, access, deadline)
-        except (connection.AuthenticationRefusedError, connection.UnsupportedServerError) as error:
+        except NOT_LET_IN as error:
             if plan.ssh == "image":
                 raise
             note = f"reached by the gateway, because {error}"
@@ -209,13 +240,8 @@ class DockerDriver:
         up = _booted(image, resource, address, login, access, transport=transport, reached_by="gateway")
         return replace(up, boot=replace(up.boot, notes=notes), close=gateway.close)
 
-    def _wait(self, address: Address, resource: str, deadline: float) -> Any:
-        try:
-            return connection.wait(address, deadline=deadline, alive=lambda: self._alive(resource))
-        except (connection.AuthenticationRefusedError, connection.UnsupportedServerError, connection.HostKeyError):
-            raise
-        except BootError as error:
-            raise self._failed(resource, str(error)) from error
+    def _wait(self, address: Address, resource: str, deadline: float) -> paramiko.Transport:
+        return connection.wait(address, deadline=deadline, alive=lambda: self._alive(resource))
 
     def _state(self, resource: str) -> dict[str, Any]:
         with engine.translated(f"look at container {resource!r}"):
@@ -229,12 +255,19 @@ class DockerDriver:
     def _failed(self, resource: str, reason: str) -> BootError:
         return BootError(
             f"the image did not come up: {reason}; {self.last_words(resource)}",
-            hint="try it: docker run IMAGE; a command that stays is needed, and [images.NAME.boot] has timeout and command",
+            hint="try it: docker run IMAGE; it needs a command that stays; [images.NAME.boot] sets timeout and command",
         )
 
 
 def _booted(
-    image: Image, resource: str, address: Address, login: str, access: Access, *, transport: Any, reached_by: str
+    image: Image,
+    resource: str,
+    address: Address,
+    login: str,
+    access: Access,
+    *,
+    transport: paramiko.Transport,
+    reached_by: str,
 ) -> Booted:
     return Booted(
         instance=Instance(id=resource, name=image.name, address=address, login=login),
@@ -243,6 +276,11 @@ def _booted(
         ),
         transport=transport,
     )
+
+
+def hostname(name: str) -> str:
+    """Make a host's name of an image's: letters, digits and hyphens, 63 at most (RFC 1123)."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())[:63].strip("-") or "image"
 
 
 def _moment(text: str) -> datetime | None:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 import docker
 
+from imagetest.errors import EngineError
 from imagetest.execute.engine import NotFound, translated
 
 SYSTEMD = frozenset({"/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd", "init"})
@@ -62,22 +63,34 @@ class Files:
     def exists(self, path: str) -> bool:
         """Say whether there is something at a path."""
         try:
-            stream, _ = self._engine.get_archive(self._container, path)
-        except NotFound:
-            return False
+            with translated(f"look for {path} in {self._container}"):
+                stream, _ = self._engine.get_archive(self._container, path)
+        except EngineError as error:
+            if isinstance(error.__cause__, NotFound):
+                return False
+            raise
         stream.close()
         return True
 
     def read(self, path: str) -> str:
         """Return a text file, or an empty string when there is none."""
+        found = self.entry(path)
+        return found[1].decode(errors="replace") if found else ""
+
+    def entry(self, path: str) -> tuple[tarfile.TarInfo, bytes] | None:
+        """Return what is at a path, with its owner, its mode and a file's content; None when there is nothing."""
         try:
-            stream, _ = self._engine.get_archive(self._container, path)
-        except NotFound:
-            return ""
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as archive:
-            member = archive.next()
-            file = archive.extractfile(member) if member is not None and member.isfile() else None
-            return file.read().decode(errors="replace") if file is not None else ""
+            with translated(f"read {path} in {self._container}"):
+                stream, _ = self._engine.get_archive(self._container, path)
+                content = b"".join(stream)
+        except EngineError as error:
+            if isinstance(error.__cause__, NotFound):
+                return None
+            raise
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            member = archive.getmembers()[0]
+            file = archive.extractfile(member) if member.isfile() else None
+            return member, file.read() if file is not None else b""
 
     def add(self, folder: str, entries: list[tarfile.TarInfo], contents: dict[str, bytes]) -> None:
         """Add entries below an existing folder."""

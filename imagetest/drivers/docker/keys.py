@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tarfile
 from pathlib import Path, PurePosixPath
 
 from imagetest.drivers.docker.facts import Account, Files, account, entry
@@ -11,38 +12,47 @@ from imagetest.errors import BootError
 from imagetest.model.instance import Address
 from imagetest.ports import Access
 
+SSH_FOLDER = "/etc/ssh"
+AUTHORIZED = "authorized_keys"
+
 ROOT = Account(uid=0, gid=0, home="/root")
 
 
 def place(files: Files, access: Access, user: str) -> None:
     """Put the host key and the user's key into the container, not the image, before it starts.
 
-    A baked `authorized_keys` stays as it is, with the run's key behind it. Raises BootError when there is no such user.
+    What is baked stays as it is, owners and modes too: a baked `authorized_keys` gets the run's key behind its own.
+    Raises BootError when there is no such user, or no place for a key.
     """
     owner = account(files, user)
     if owner is None:
         raise BootError(f"the image has no user {user!r}", hint="name one that it has with boot.user")
     private, public = access.host.private.encode(), (access.host.public + "\n").encode()
-    names = ("ssh_host_ed25519_key", "ssh_host_ed25519_key.pub")
-    files.add(
-        "/etc/ssh",
-        [
-            entry(names[0], mode=0o600, owner=ROOT, content=private),
-            entry(names[1], mode=0o644, owner=ROOT, content=public),
-        ],
-        {names[0]: private, names[1]: public},
+    _add(
+        files,
+        SSH_FOLDER,
+        (entry("ssh_host_ed25519_key", mode=0o600, owner=ROOT, content=private), private),
+        (entry("ssh_host_ed25519_key.pub", mode=0o644, owner=ROOT, content=public), public),
     )
-    home = PurePosixPath(owner.home)
-    baked = files.read(str(home / ".ssh" / "authorized_keys"))
-    content = (baked.rstrip("\n") + "\n" if baked else "").encode() + (access.user.public + "\n").encode()
-    files.add(
-        str(home),
-        [
-            entry(".ssh", mode=0o700, owner=owner),
-            entry(".ssh/authorized_keys", mode=0o600, owner=owner, content=content),
-        ],
-        {".ssh/authorized_keys": content},
+    folder = PurePosixPath(owner.home) / ".ssh"
+    if not files.exists(str(folder)):
+        _add(files, owner.home, (entry(".ssh", mode=0o700, owner=owner), b""))
+    info, baked = files.entry(str(folder / AUTHORIZED)) or (
+        entry(AUTHORIZED, mode=0o600, owner=owner, content=b""),
+        b"",
     )
+    content = baked + (b"\n" if baked and not baked.endswith(b"\n") else b"") + access.user.public.encode() + b"\n"
+    info.size = len(content)
+    _add(files, str(folder), (info, content))
+
+
+def _add(files: Files, folder: str, *entries: tuple[tarfile.TarInfo, bytes]) -> None:
+    if not files.exists(folder):
+        raise BootError(
+            f"the image has no folder {folder!r} to place a key in",
+            hint="set boot.ssh to 'gateway', which needs none, or name another user with boot.user",
+        )
+    files.add(folder, [info for info, _ in entries], {info.name: content for info, content in entries})
 
 
 def known_hosts(access: Access) -> Path:

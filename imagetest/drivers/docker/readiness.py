@@ -63,7 +63,9 @@ def _systemd(shell: Shell, deadline: float) -> tuple[str, ...]:
 
 
 def _healthy(state: Callable[[], dict[str, Any]], deadline: float) -> None:
-    while (health := state().get("Health", {}).get("Status")) != "healthy":
+    while (health := (now := state()).get("Health", {}).get("Status")) != "healthy":
+        if not now["Running"]:
+            raise BootError("the container ended by itself")
         _pause(deadline, f"the image's health check said {health!r}")
 
 
