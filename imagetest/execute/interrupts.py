@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+REPEAT_SECONDS = 1.0
+"""A second interrupt within this time says nothing new, and would only break off what the first one began."""
 
 
 class Interrupts:
@@ -22,6 +26,8 @@ class Interrupts:
     def __init__(self) -> None:
         self._depth = 0
         self._pending = False
+        self._came = False
+        self._last = -REPEAT_SECONDS
         self._before: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
@@ -40,10 +46,18 @@ class Interrupts:
 
     def restore(self) -> None:
         """Put back the handlers that were there before, and forget what was held back."""
-        self._depth, self._pending = 0, False
+        self._depth, self._pending, self._came = 0, False, False
+        self._last = -REPEAT_SECONDS
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+    def retire(self) -> None:
+        """Put the handlers back; after an interrupt the process is ending, and further ones are ignored instead."""
+        if self._came:
+            self.hold()
+        else:
+            self.restore()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -64,10 +78,13 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
+        self._came = True
+        now = time.monotonic()
         if self._depth:
             self._pending = True
-            return
-        raise KeyboardInterrupt
+        elif now - self._last > REPEAT_SECONDS:
+            self._last = now
+            raise KeyboardInterrupt
 
 
 interrupts = Interrupts()

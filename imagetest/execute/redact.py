@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -48,6 +49,13 @@ class Redactor:
         for pattern in PATTERNS:
             text = pattern.sub(MASK, text)
         return text
+
+
+@functools.lru_cache(maxsize=8)
+def _any_of(secrets: frozenset[str]) -> re.Pattern[str]:
+    """Match every form of every secret in one pass, the longest first: a mask is never searched for another secret."""
+    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+    return re.compile("|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True)) or r"(?!)")
 
 
 def _forms(secret: str) -> Iterator[str]:

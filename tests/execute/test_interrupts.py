@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -105,6 +106,40 @@ def test_the_handlers_from_before_come_back() -> None:
 
     assert before != during
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_an_impatient_second_signal_does_not_break_off_what_the_first_one_began() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        send(signal.SIGINT)
+    send(signal.SIGINT)
+    send(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_a_later_signal_interrupts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first one may have been swallowed, as in a finalizer."""
+    monkeypatch.setattr("imagetest.execute.interrupts.REPEAT_SECONDS", 0.01)
+    for _ in range(2):
+        time.sleep(0.02)
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+
+
+def test_after_an_interrupt_further_ones_are_ignored_to_the_end(interrupts: Interrupts) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        send(signal.SIGINT)
+    interrupts.retire()
+    send(signal.SIGINT)
+    with interrupts.held():
+        send(signal.SIGTERM)
+
+
+def test_without_an_interrupt_the_handlers_from_before_come_back(interrupts: Interrupts) -> None:
+    during = signal.getsignal(signal.SIGTERM)
+    interrupts.retire()
+
+    assert signal.getsignal(signal.SIGTERM) != during
 
 
 def test_other_threads_hold_nothing_back(interrupts: Interrupts) -> None:
