@@ -144,7 +144,7 @@ class _Factory:
 
     def serve(self, channel: socket.socket) -> _Client | None:
         """Start serving a connection; None when the client went away at once."""
-        transport = paramiko.Transport(channel)
+        transport = _Transport(channel)
         transport.daemon = True
         transport.add_server_key(self._host_key)
         server = _Server(self._executor, allowed=self._allowed, user=self._user)
@@ -165,6 +165,7 @@ class _Server(paramiko.ServerInterface):
         self._user = user
         self._terminals: dict[int, tuple[int, int]] = {}
         self._processes: dict[int, Process] = {}
+        self._accepted: list[tuple[paramiko.Channel, Process]] = []
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey"
@@ -217,9 +218,29 @@ class _Server(paramiko.ServerInterface):
         if channel.chanid in self._terminals:
             rows, columns = self._terminals[channel.chanid]
             process.resize(rows=rows, columns=columns)
-        for pump in (_pump_in, _pump_out):
-            threading.Thread(target=pump, args=(channel, process), name="gateway", daemon=True).start()
+        self._accepted.append((channel, process))
         return True
+
+    def begin(self) -> None:
+        """Let what was accepted speak and be spoken to."""
+        while self._accepted:
+            for pump in (_pump_in, _pump_out):
+                threading.Thread(target=pump, args=self._accepted[-1], name="gateway", daemon=True).start()
+            self._accepted.pop()
+
+
+def _answer(channel: paramiko.Channel, request: paramiko.Message) -> None:
+    """Answer a request, and only then begin: a client takes the end of a quick command for a refusal otherwise."""
+    channel._handle_request(request)  # type: ignore[attr-defined]  # noqa: SLF001 - paramiko offers no hook for it
+    server = channel.get_transport().server_object
+    if isinstance(server, _Server):
+        server.begin()
+
+
+class _Transport(paramiko.Transport):
+    _channel_handler_table = paramiko.Transport._channel_handler_table | {  # type: ignore[attr-defined]  # noqa: SLF001
+        common.MSG_CHANNEL_REQUEST: _answer
+    }
 
 
 class _Unstartable:

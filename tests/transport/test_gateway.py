@@ -122,6 +122,18 @@ def test_many_commands_run_at_once(shared: Served) -> None:
     transport.close()
 
 
+def test_the_end_of_a_quick_command_is_never_taken_for_a_refusal(shared: Served) -> None:
+    transport = connection.connect(shared.address)
+    codes = set()
+    for _ in range(100):
+        channel = transport.open_session(timeout=SECONDS)
+        channel.exec_command("exit 7")
+        codes.add(channel.recv_exit_status())
+
+    assert codes == {7}
+    transport.close()
+
+
 def test_a_command_that_cannot_be_started_says_why_and_the_connection_stays(tmp_path: Path) -> None:
     class Failing(LocalExecutor):
         def start(self, command: str, *, terminal: bool) -> LocalProcess:
