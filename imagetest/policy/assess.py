@@ -11,25 +11,28 @@ from imagetest.model.finding import Check, Finding, Status, Waiver
 
 
 def findings(checks: tuple[Check, ...], profile: Profile, *, absent: Mapping[str, str]) -> tuple[Finding, ...]:
-    """Return one finding for each control that is required or that a check is bound to.
+    """Return one finding for each control that is required, that a check is bound to, or that lost a check.
 
-    A check that is bound to no control becomes a finding of its own. `absent` says why a control has no check.
+    A check that is bound to no control becomes a finding of its own. `absent` says of a control, or of such a check,
+    why a test that was found for it has no result: whatever its other tests said, it was not reviewed.
     """
-    bound: dict[str, list[Check]] = {identity: [] for identity in profile.required}
+    bound: dict[str, list[Check]] = {identity: [] for identity in (*profile.required, *absent)}
     for check in checks:
         for identity in check.controls or (check.id,):
             bound.setdefault(identity, []).append(check)
     return tuple(_finding(identity, heard, absent) for identity, heard in bound.items())
 
 
-def controls(catalogue: Mapping[str, Control], checks: tuple[Check, ...], profile: Profile) -> tuple[Control, ...]:
+def controls(
+    catalogue: Mapping[str, Control], checks: tuple[Check, ...], profile: Profile, *, absent: Mapping[str, str]
+) -> tuple[Control, ...]:
     """Return the control behind each finding, an unrated one for a check that is bound to none."""
-    known: dict[str, Control] = {identity: catalogue[identity] for identity in profile.required}
-    for check in checks:
-        for identity in check.controls:
-            known[identity] = catalogue[identity]
-        if not check.controls:
-            known[check.id] = Control(id=check.id, title=check.title or check.id, severity=Severity.UNRATED)
+    titles = {check.id: check.title for check in checks if not check.controls}
+    bound = [identity for check in checks for identity in check.controls]
+    known = {}
+    for identity in (*profile.required, *bound, *titles, *absent):
+        unrated = Control(id=identity, title=titles.get(identity) or identity, severity=Severity.UNRATED)
+        known[identity] = unrated if identity in titles else catalogue.get(identity, unrated)
     return tuple(known.values())
 
 
@@ -63,35 +66,32 @@ class Scope:
 
 
 def scope(collected: Mapping[str, Collected], checks: Mapping[str, Check], profile: Profile) -> Scope:
-    """Hold what was found against what ran.
+    """Hold what was found against what ran: choosing fewer tests must not open a gate.
 
-    Without a profile, every control that a test was found for is required: choosing fewer tests must not open a gate.
+    Without a profile, every control that a test was found for is required.
     """
     if not profile.name:
         bound = dict.fromkeys(one for found in collected.values() for one in found.controls)
         profile = replace(profile, required=tuple(bound))
     missing = {identity: found for identity, found in collected.items() if identity not in checks}
     absent = {
-        control: f"{identity} was deselected" if found.deselected else f"{identity} did not run"
+        one: f"{identity} was deselected" if found.deselected else f"{identity} did not run"
         for identity, found in missing.items()
-        for control in found.controls
+        for one in found.controls or (identity,)
     }
-    stopped = [identity for identity, found in missing.items() if not found.deselected]
-    unbound = [identity for identity, found in missing.items() if found.deselected and not found.controls]
-    errors = []
-    if stopped:
-        errors.append(f"{len(stopped)} of {len(collected)} tests did not run")
-    if unbound and not profile.name:
-        errors.append(f"{len(unbound)} of {len(collected)} tests were deselected, and no profile says what is required")
-    return Scope(profile=profile, absent=absent, errors=tuple(errors))
+    chosen = sum(found.deselected for found in missing.values())
+    counts = {"did not run": len(missing) - chosen, "were deselected": chosen}
+    errors = tuple(f"{count} of {len(collected)} tests {what}" for what, count in counts.items() if count)
+    return Scope(profile=profile, absent=absent, errors=errors)
 
 
 def _finding(identity: str, heard: list[Check], absent: Mapping[str, str]) -> Finding:
-    if not heard:
-        reason = absent.get(identity, "no test is bound to it")
-        return Finding(control_id=identity, status=Status.NOT_REVIEWED, message=reason)
-    status = Status.worst(check.status for check in heard)
+    reason = absent.get(identity, "" if heard else "no test is bound to it")
+    missed = [Status.NOT_REVIEWED] if reason else []
+    status = Status.worst([*missed, *(check.status for check in heard)])
     said = dict.fromkeys(check.message for check in heard if check.status is status and check.message)
+    if reason and status is Status.NOT_REVIEWED:
+        said[reason] = None
     return Finding(
         control_id=identity, status=status, message="; ".join(said), checks=tuple(check.id for check in heard)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from imagetest.model.promotion import Action, Promotion
@@ -22,13 +23,12 @@ def previous(history: Iterable[Promotion], *, channel: str, image: str) -> Promo
     """Return the newest promotion that a rollback may go back to: earlier, of other content, not revoked since."""
     entries = _of(history, channel, image)
     now = current(entries, channel=channel, image=image)
+    limit = _places(entries)[now.number] if now else math.inf
     revoked: set[str] = set()
     for entry in reversed(entries):
         if entry.action is Action.REVOKE:
             revoked.add(entry.digest)
-        elif entry.digest not in revoked and (
-            now is None or (entry.digest != now.digest and entry.number < _first(entries, now))
-        ):
+        elif entry.number < limit and entry.digest not in revoked and (now is None or entry.digest != now.digest):
             return entry
     return None
 
@@ -43,6 +43,22 @@ def _of(history: Iterable[Promotion], channel: str, image: str) -> list[Promotio
     return sorted(entries, key=lambda entry: entry.number)
 
 
-def _first(entries: list[Promotion], now: Promotion) -> int:
-    """Return the number of the promotion that first brought the content which is current now."""
-    return min(entry.number for entry in entries if entry.digest == now.digest and entry.action is Action.PROMOTE)
+def _places(entries: list[Promotion]) -> dict[int, int]:
+    """Return which promotion each record stands for, so that going back again goes on from there and never forth.
+
+    That is a promotion's own number, and for a rollback the place of the record that it went back to.
+    """
+    places: dict[int, int] = {}
+    limit: float = math.inf
+    for position, entry in enumerate(entries):
+        if entry.action is Action.REVOKE:
+            limit = limit if current(entries[: position + 1], channel=entry.channel, image=entry.image) else math.inf
+            continue
+        earlier = [
+            places[one.number]
+            for one in entries[:position]
+            if one.number in places and one.number < limit and one.digest == entry.digest
+        ]
+        went_back = entry.action is Action.ROLLBACK and earlier
+        places[entry.number] = limit = earlier[-1] if went_back else entry.number
+    return places

@@ -13,6 +13,7 @@ from datetime import datetime
 from imagetest.model.assessment import Assessment, Objection, Verdict
 from imagetest.model.control import Severity
 from imagetest.model.finding import Finding, Status, Waiver
+from imagetest.policy.coverage import holds, utc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,8 @@ Rule = Callable[[Gate, Assessment, datetime], Iterator[Objection]]
 def decide(gate: Gate, assessment: Assessment, *, now: datetime) -> Verdict:
     """Ask every rule."""
     objections = tuple(objection for rule in RULES for objection in rule(gate, assessment, now))
-    tolerated = tuple(finding.control_id for finding in assessment.findings if _tolerated(gate, assessment, finding))
+    failed = _unwaived(assessment, now, Status.FAILED)
+    tolerated = tuple(finding.control_id for finding in failed if _tolerated(gate, assessment, finding))
     return Verdict(gate=gate.name, objections=objections, decided=now, tolerated=tolerated)
 
 
@@ -56,42 +58,40 @@ def subject_is_known(_gate: Gate, assessment: Assessment, _now: datetime) -> Ite
         yield Objection(rule="subject-is-known", message="the image was not booted")
 
 
-def no_control_failed(gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+def no_control_failed(gate: Gate, assessment: Assessment, now: datetime) -> Iterator[Objection]:
     """Object to every failed control that is neither waived nor tolerated."""
-    for finding in assessment.findings:
-        if finding.status is Status.FAILED and not finding.waiver and not _tolerated(gate, assessment, finding):
+    for finding in _unwaived(assessment, now, Status.FAILED):
+        if not _tolerated(gate, assessment, finding):
             yield _objection("no-control-failed", finding)
 
 
-def no_control_errored(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+def no_control_errored(_gate: Gate, assessment: Assessment, now: datetime) -> Iterator[Objection]:
     """Object to every control that could not be evaluated; only a waiver accepts that."""
-    for finding in assessment.findings:
-        if finding.status is Status.ERROR and not finding.waiver:
-            yield _objection("no-control-errored", finding)
+    for finding in _unwaived(assessment, now, Status.ERROR):
+        yield _objection("no-control-errored", finding)
 
 
-def required_controls_were_reviewed(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+def required_controls_were_reviewed(_gate: Gate, assessment: Assessment, now: datetime) -> Iterator[Objection]:
     """Object to every required control that nobody evaluated, whether it is missing, deselected or skipped."""
-    found = {finding.control_id: finding for finding in assessment.findings}
+    found = {finding.control_id for finding in assessment.findings}
     for identity in assessment.profile.required:
-        finding = found.get(identity)
-        if finding is None:
+        if identity not in found:
             yield Objection(rule="required-controls-were-reviewed", control_id=identity, message="there is no finding")
-        elif finding.status is Status.NOT_REVIEWED and not finding.waiver:
+    for finding in _unwaived(assessment, now, Status.NOT_REVIEWED):
+        if finding.control_id in assessment.profile.required:
             yield _objection("required-controls-were-reviewed", finding)
 
 
-def checks_were_reviewed(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
-    """Object to every check that ran but reached no judgement, required or not."""
-    required = set(assessment.profile.required)
-    for finding in assessment.findings:
-        if finding.status is Status.NOT_REVIEWED and finding.control_id not in required and not finding.waiver:
+def checks_were_reviewed(_gate: Gate, assessment: Assessment, now: datetime) -> Iterator[Objection]:
+    """Object to every check that was found but reached no judgement, required or not."""
+    for finding in _unwaived(assessment, now, Status.NOT_REVIEWED):
+        if finding.control_id not in assessment.profile.required:
             yield _objection("checks-were-reviewed", finding)
 
 
 def waivers_are_in_force(gate: Gate, assessment: Assessment, now: datetime) -> Iterator[Objection]:
     """Object to every waiver of this image that has expired, so that none is permanent by neglect."""
-    today = now.date()
+    today = utc(now).date()
     for waiver in gate.waivers:
         if waiver.image in {"*", assessment.image.name} and waiver.expires < today:
             yield Objection(
@@ -114,13 +114,24 @@ RULES: tuple[Rule, ...] = (
 """In-tree only: a package on the path must not be able to loosen the gate."""
 
 
-def _tolerated(gate: Gate, assessment: Assessment, finding: Finding) -> bool:
-    severities = {control.id: control.severity for control in assessment.controls}
+def _unwaived(assessment: Assessment, now: datetime, status: Status) -> list[Finding]:
+    """Return the findings of one status that no waiver excuses; one that expired, or for another image, does not."""
+    return [one for one in assessment.findings if one.status is status and not _waived(one, assessment, now)]
+
+
+def _waived(finding: Finding, assessment: Assessment, now: datetime) -> bool:
+    waiver = finding.waiver
     return (
-        finding.status is Status.FAILED
-        and finding.waiver is None
-        and severities.get(finding.control_id, Severity.CRITICAL) in gate.tolerate
+        waiver is not None
+        and waiver.control_id == finding.control_id
+        and holds(waiver, image=assessment.image.name, day=utc(now).date())
     )
+
+
+def _tolerated(gate: Gate, assessment: Assessment, finding: Finding) -> bool:
+    """Say whether the gate lets a failed control of its severity pass; one that nobody rated is critical."""
+    rated = [control.severity for control in assessment.controls if control.id == finding.control_id]
+    return bool(rated) and all(one in gate.tolerate and one is not Severity.CRITICAL for one in rated)
 
 
 def _objection(rule: str, finding: Finding) -> Objection:
