@@ -34,7 +34,7 @@ def decode(data: bytes, *, origin: str = "the document") -> Document:
     """
     try:
         header = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{origin} is not JSON: {error}"
         raise DocumentError(msg) from error
     found = header.get("format") if isinstance(header, dict) else None

@@ -15,6 +15,7 @@ from imagetest.errors import EngineError, ProcessError, StorageError
 from imagetest.execute import process
 from imagetest.model.image import Bake, Image
 from imagetest.model.plan import BakeOrder
+from imagetest.model.text import cleaned
 from imagetest.pipeline.report import save
 from imagetest.ports import Artifact, Builder, Driver, Event, Ingredients, Progress
 
@@ -67,6 +68,13 @@ class Kitchen:
         self._folder = folder
         self._progress = progress
         self._rebake = rebake
+        self._plans: dict[BakeOrder, tuple[Plan, ...]] = {}
+
+    def settled(self, order: BakeOrder) -> bool:
+        """Say whether nothing of an order has to be baked."""
+        if order not in self._plans:
+            self._plans[order] = self.plan(order)
+        return not any(plan.reasons for plan in self._plans[order])
 
     def bake(self, order: BakeOrder) -> Baked:
         """Bake the sources that have to be, take the others from earlier bakes.
@@ -74,7 +82,7 @@ class Kitchen:
         Raises BakeError with what the builder reported, and EngineError when the artifact is not there.
         """
         builder = self._make_builder()
-        plans = self.plan(order, builder)
+        plans = self._plans.pop(order, None) or self.plan(order, builder)
         for plan in plans:
             said = (
                 f"baking: {'; '.join(plan.reasons)}"
@@ -192,12 +200,12 @@ def _bake(
         template = str(order.template.relative_to(order.project))
     except ValueError:
         template = str(order.template)
-    return Bake(
+    return cleaned(Bake(
         builder=builder.name, builder_version=builder.version(), template=template, source=plan.source,
         base=plan.ingredients.base, commit=_commit(order.template), key=plan.key, inputs=plan.ingredients.inputs,
         unknown=plan.ingredients.unknown, started=started, finished=finished, log=f"bake-{order.name}.log",
         log_digest=log_digest,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def _commit(template: Path) -> str:

@@ -44,6 +44,8 @@ class Fleet:
     def destroy(self, resource: str) -> None:
         """Remove an instance and everything that was made for it. Raises LeakError when it cannot be removed."""
         with interrupts.held():
+            if resource not in self._up:
+                return
             driver, booted = self._up[resource]
             if booted is not None:
                 if booted.transport is not None:
@@ -52,7 +54,7 @@ class Fleet:
             driver.destroy(resource)
             self._leases.release(resource)
             shutil.rmtree(self._folder / resource, ignore_errors=True)
-            del self._up[resource]
+            self._up.pop(resource, None)
 
     def destroy_all(self, resources: Sequence[str]) -> None:
         """Remove several instances side by side. Raises the first LeakError once all were tried."""
@@ -78,7 +80,7 @@ class Fleet:
                     self.destroy(resource)
                 except LeakError as error:
                     leaks.append(error)
-                    del self._up[resource]
+                    self._up.pop(resource, None)
         return leaks
 
     def last_words(self, resource: str) -> str:

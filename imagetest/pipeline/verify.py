@@ -17,6 +17,7 @@ from imagetest.model.control import Control, Profile
 from imagetest.model.finding import Check, Waiver
 from imagetest.model.image import Bake, Image
 from imagetest.model.instance import Boot
+from imagetest.model.text import cleaned, legible
 from imagetest.policy import assess
 
 LIBRARIES = ("imagetest", "pytest", "pytest-testinfra", "paramiko", "docker")
@@ -32,7 +33,7 @@ class Verification:
     boot: Boot | None = None
     checks: dict[str, Check] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
-    """Why a control has no check that ran."""
+    """Why a test that was found has no result, by its control, or by its id where it is bound to none."""
     errors: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -50,13 +51,13 @@ def conclude(
     """Return the assessment of one image."""
     checks = tuple(gathered.checks.values())
     found = assess.findings(checks, gathered.profile, absent=gathered.absent)
-    return Assessment(
+    assessment = Assessment(
         id=f"{run}-{gathered.image.name}",
         image=gathered.image,
         bake=gathered.bake,
         boot=gathered.boot,
         profile=gathered.profile,
-        controls=assess.controls(catalogue, checks, gathered.profile),
+        controls=assess.controls(catalogue, checks, gathered.profile, absent=gathered.absent),
         checks=checks,
         findings=assess.waive(found, waivers, image=gathered.image.name, today=now.date()),
         errors=tuple(dict.fromkeys(gathered.errors)),
@@ -67,6 +68,7 @@ def conclude(
         started=gathered.started,
         finished=now,
     )
+    return cleaned(assessment)
 
 
 def _tools(gathered: Verification) -> tuple[Tool, ...]:
@@ -88,7 +90,7 @@ def _version(name: str) -> str:
 
 def operator() -> str:
     """Return who runs this, and on which machine."""
-    return f"{_user()}@{socket.gethostname()}"
+    return legible(f"{_user()}@{socket.gethostname()}")
 
 
 def _user() -> str:

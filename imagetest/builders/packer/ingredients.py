@@ -18,6 +18,7 @@ from imagetest.errors import ConfigError
 from imagetest.execute.redact import Redactor
 from imagetest.model.image import Input
 from imagetest.model.plan import BakeOrder
+from imagetest.model.text import legible
 from imagetest.ports import Ingredients
 
 PATHS = frozenset({
@@ -83,7 +84,11 @@ def gather(
     scope.environment.update(name for name in ENVIRONMENT if name in os.environ)
     inputs |= {f"environment {name}": digests.of_value(os.environ.get(name, "")) for name in scope.environment}
     secrets = tuple(dict.fromkeys(_secrets(template, scope)))
-    mask = Redactor(secrets)
+    redact = Redactor(secrets)
+
+    def mask(text: str) -> str:
+        return legible(redact(text))
+
     if shown:
         inputs["base image"] = mask(shown)
     return Ingredients(
