@@ -46,6 +46,7 @@ def point_latest(folder: Path) -> None:
         draft.symlink_to(folder.name, target_is_directory=True)
         draft.replace(link)
     except OSError as error:
+        _discard(draft)
         raise StorageError(f"cannot link {link}: {error.strerror}") from error
 
 
