@@ -68,13 +68,6 @@ class Kitchen:
         self._folder = folder
         self._progress = progress
         self._rebake = rebake
-        self._plans: dict[BakeOrder, tuple[Plan, ...]] = {}
-
-    def settled(self, order: BakeOrder) -> bool:
-        """Say whether nothing of an order has to be baked."""
-        if order not in self._plans:
-            self._plans[order] = self.plan(order)
-        return not any(plan.reasons for plan in self._plans[order])
 
     def bake(self, order: BakeOrder) -> Baked:
         """Bake the sources that have to be, take the others from earlier bakes.
@@ -82,7 +75,7 @@ class Kitchen:
         Raises BakeError with what the builder reported, and EngineError when the artifact is not there.
         """
         builder = self._make_builder()
-        plans = self._plans.pop(order, None) or self.plan(order, builder)
+        plans = self.plan(order, builder)
         for plan in plans:
             said = (
                 f"baking: {'; '.join(plan.reasons)}"
