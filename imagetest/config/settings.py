@@ -44,7 +44,8 @@ class Settings:
     @property
     def registry_shown(self) -> str:
         """Return the registry's URL without its password."""
-        return re.sub(r"(://[^:/@]+):[^@]*@", r"\1:***@", self.registry_url)
+        shown = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", self.registry_url)
+        return re.sub(r"(?<=[?&]password=)[^&]*", "***", shown)
 
     def channel(self, name: str) -> schema.ChannelTable:
         """Return a channel. Raises ConfigError when the file does not declare it."""

@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +21,15 @@ from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.promotion import Action, Promotion
 from imagetest.registry.tables import ASSESSMENTS, PROMOTIONS
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test holds it against the migrations themselves."""
+
+BACKENDS = ("sqlite", "postgresql")
+
+LOCK = 0x696D6167
+"""PostgreSQL's advisory lock that whoever makes or upgrades the tables holds; any number, but always the same."""
+
+EXPECTED = "expected sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE"
 
 WAIT_SECONDS = 10
 """How long to wait for another writer, or for a server to answer."""
@@ -34,17 +42,21 @@ class SqlStore:
         try:
             self._url = make_url(url)
             self._url.get_dialect()
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise ConfigError(
-                f"the registry's URL is not understood: {error}",
-                hint="expected sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE",
-            ) from error
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            raise ConfigError("the registry's URL is not understood", hint=EXPECTED) from error
+        if self._url.get_backend_name() not in BACKENDS:
+            raise ConfigError(f"the registry cannot be in {self._url.get_backend_name()!r}", hint=EXPECTED)
+        if self._url.get_backend_name() == "sqlite" and self._url.database in {None, "", ":memory:"}:
+            raise ConfigError("the registry needs a file: in memory it would forget", hint=EXPECTED)
 
     def check(self) -> None:
         """Find out whether records can be appended."""
         with self._connection() as connection:
             if self._url.get_backend_name() == "sqlite":
-                return  # every transaction here begins with a write lock
+                connection.execute(
+                    sa.text("UPDATE alembic_version SET version_num = version_num")
+                )  # a lock is not enough
+                return
             allowed = connection.scalar(sa.text("SELECT has_table_privilege('promotions', 'INSERT')"))
             if not allowed or connection.scalar(sa.text("SHOW transaction_read_only")) == "on":
                 raise RegistryError(f"the registry {self._shown} is read-only for this user")
@@ -59,7 +71,7 @@ class SqlStore:
                     digest=assessment.image.digest,
                     gate=verdict.gate,
                     open=verdict.open,
-                    decided=verdict.decided,
+                    decided=verdict.decided.astimezone(UTC),
                     document_sha256=hashlib.sha256(document).hexdigest(),
                     document=zlib.compress(document),
                 )
@@ -81,11 +93,11 @@ class SqlStore:
     def promote(self, promotion: Promotion) -> Promotion:
         """Append a record and return it with its number."""
         values = {name: getattr(promotion, name) for name in map(str, PROMOTIONS.columns.keys()) if name != "number"}
-        values["action"] = promotion.action.value
+        values |= {"action": promotion.action.value, "at": promotion.at.astimezone(UTC)}
         with self._connection() as connection:
             done = connection.execute(sa.insert(PROMOTIONS).values(**values))
         number = int((done.inserted_primary_key or (0,))[0])
-        return Promotion(number=number, **{**values, "action": promotion.action})
+        return replace(promotion, number=number)
 
     def history(self, channel: str | None = None) -> tuple[Promotion, ...]:
         """Return the records, oldest first."""
@@ -97,15 +109,16 @@ class SqlStore:
 
     @property
     def _shown(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        shown = {name: value for name, value in self._url.query.items() if name != "password"}
+        return self._url.set(query=shown).render_as_string(hide_password=True)
 
     @cached_property
     def _engine(self) -> sa.Engine:
         if self._url.get_backend_name() != "sqlite":
-            return sa.create_engine(self._url, connect_args={"connect_timeout": WAIT_SECONDS})
+            return sa.create_engine(self._url, poolclass=sa.NullPool, connect_args={"connect_timeout": WAIT_SECONDS})
         if self._url.database:
             Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-        made = sa.create_engine(self._url, connect_args={"timeout": WAIT_SECONDS})
+        made = sa.create_engine(self._url, poolclass=sa.NullPool, connect_args={"timeout": WAIT_SECONDS})
         sa.event.listen(made, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return made
 
@@ -116,8 +129,13 @@ class SqlStore:
             with self._engine.begin() as connection:
                 self._upgrade(connection)
                 yield connection
+        except ImportError as error:
+            raise ConfigError(
+                f"the registry {self._shown} needs a driver that is not installed: {error.name}",
+                hint="pip install 'imagetest[postgres]', and write postgresql+psycopg://",
+            ) from error
         except (SQLAlchemyError, OSError) as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            reason = (str(getattr(error, "orig", None) or error).strip().splitlines() or ["no reason given"])[0]
             raise RegistryError(
                 f"the registry {self._shown} cannot be used: {reason}",
                 hint="see [imagetest] registry in imagetest.toml, or IMAGETEST_REGISTRY in the environment",
@@ -125,8 +143,7 @@ class SqlStore:
 
     def _upgrade(self, connection: sa.Connection) -> None:
         """Run what is missing of the migrations; Alembic is loaded only when something is."""
-        known = sa.inspect(connection).has_table("alembic_version")
-        version = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
+        version = self._version(connection)
         if version == HEAD:
             return
         if version is not None and version > HEAD:
@@ -136,10 +153,20 @@ class SqlStore:
             )
         from imagetest.registry.upgrade import upgrade
 
-        upgrade(connection)
+        if self._url.get_backend_name() == "postgresql":  # SQLite's transactions begin with the lock already
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        if self._version(connection) != HEAD:
+            upgrade(connection)
+
+    @staticmethod
+    def _version(connection: sa.Connection) -> str | None:
+        known = sa.inspect(connection).has_table("alembic_version")
+        found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version")) if known else None
+        return found
 
 
 def _promotion(row: dict[str, Any]) -> Promotion:
     at: datetime = row["at"]
-    row["at"] = at if at.tzinfo else at.replace(tzinfo=UTC)  # SQLite keeps no time zone; UTC is what was written
+    # SQLite keeps no time zone, and UTC is what was written; PostgreSQL answers in the zone of its server.
+    row["at"] = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     return Promotion(**{**row, "action": Action(row["action"])})
