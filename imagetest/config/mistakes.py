@@ -5,11 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from imagetest.errors import ConfigError
+
+KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
 
 
 class Mistakes:
@@ -22,10 +25,11 @@ class Mistakes:
 
     def add(self, place: Iterable[str | int], message: str) -> None:
         """Note a mistake; `place` is the way to it through the tables of the file."""
-        keys = [str(part) for part in place if not isinstance(part, int)]
+        keys = list(place)
         line = self._line_of(keys)
         where = f"line {line}: " if line else ""
-        self._found.append((line, f"{where}{'.'.join(keys)}: {message}"))
+        named = ".".join(str(part) for part in keys if not isinstance(part, int))
+        self._found.append((line, f"{where}{named}: {message}"))
 
     def raise_if_any(self) -> None:
         """Raise ConfigError with all of them, in the order of the file."""
@@ -35,27 +39,35 @@ class Mistakes:
         title = f"{self._path}: " + ("1 mistake" if len(found) == 1 else f"{len(found)} mistakes")
         raise ConfigError("\n  ".join([title, *found]), hint="docs/configuration.md describes every setting")
 
-    def _line_of(self, keys: list[str]) -> int:
-        """Find the line of a key, or of the closest table around it; 0 when there is none."""
-        table: list[str] = []
+    def _line_of(self, keys: list[str | int]) -> int:
+        """Find the line of a key, or of the closest table around it; 0 when there is none.
+
+        A number counts the tables of one name, as in `[[waiver]]`, from 0.
+        """
+        table: list[str | int] = []
+        seen: Counter[str] = Counter()
         best, depth = 0, 0
         for number, line in enumerate(self._lines, start=1):
-            header = re.match(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?", line)
-            assigned = re.match(r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""", line)
+            header = re.match(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?", line)
+            assigned = re.match(rf"\s*({KEY}(?:\s*\.\s*{KEY})*)\s*=", line)
             if header:
-                table = _parts(header[1])
+                table = [*_parts(header[2])]
+                if header[1] == "[[":
+                    table.append(seen[header[2]])
+                    seen[header[2]] += 1
                 here = table
             elif assigned:
                 here = table + _parts(assigned[1])
             else:
                 continue
-            if here == keys[: len(here)] and len(here) > depth:
-                best, depth = number, len(here)
+            shared = min(len(here), len(keys))
+            if here[:shared] == keys[:shared] and shared > depth:
+                best, depth = number, shared
         return best
 
 
-def _parts(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in re.findall(r"""[\w-]+|"[^"]*"|'[^']*'""", dotted)]
+def _parts(dotted: str) -> list[str | int]:
+    return [part.strip().strip("\"'") for part in re.findall(KEY, dotted)]
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], str]:

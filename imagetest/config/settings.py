@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,12 @@ from imagetest.model.control import Severity
 from imagetest.policy.gate import Gate
 
 FILE_NAME = "imagetest.toml"
+
+ANYTHING = "a string, a number, true or false, a list or a table of such"
+
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+TAG = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?")
+"""What Docker takes for a tag, by the grammar in github.com/distribution/reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +100,14 @@ def _parse(tables: dict[str, Any], mistakes: Mistakes) -> schema.File | None:
     try:
         return schema.File.model_validate(tables)
     except ValidationError as error:
+        errors = defaultdict(list)
         for one in error.errors():
-            place = [part for part in one["loc"] if part != "[key]" and not _is_union_member(part)]
-            mistakes.add(place, _message(dict(one), place))
-            _drop(tables, place)
+            place = tuple(part for part in one["loc"] if part != "[key]" and not _is_union_member(part))
+            errors[place].append(_message(dict(one), list(place)))
+        for place, said in errors.items():
+            mistakes.add(place, said[0] if len(said) == 1 else f"expected {ANYTHING}, got {_at(tables, place)!r}")
+        for place in errors:
+            _drop(tables, list(place))
     try:
         return schema.File.model_validate(tables)
     except ValidationError:
@@ -107,12 +118,23 @@ def _is_union_member(part: object) -> bool:
     return part in {"str", "bool", "int", "float"} or (isinstance(part, str) and part.startswith(("list[", "dict[")))
 
 
+def _at(tables: dict[str, Any], place: tuple[Any, ...]) -> object:
+    node: Any = tables
+    for part in place:
+        node = node[part]
+    return node
+
+
 def _drop(tables: dict[str, Any], place: list[Any]) -> None:
+    """Remove the wrong value, or the list that it stands in."""
     node: Any = tables
     for part in place[:-1]:
-        node = node.get(part) if isinstance(node, dict) else None
-    if isinstance(node, dict):
-        node.pop(place[-1], None)
+        inner = node.get(part)
+        if not isinstance(inner, dict):
+            node.pop(part, None)
+            return
+        node = inner
+    node.pop(place[-1], None)
 
 
 def _message(error: dict[str, Any], place: list[Any]) -> str:
@@ -123,22 +145,22 @@ def _message(error: dict[str, Any], place: list[Any]) -> str:
         return f"got {error['input']!r}, expected {ctx['expected']}"
     if kind == "string_pattern_mismatch":
         return f"{error['input']!r} is no name: expected small letters, digits, '.', '_' and '-', 63 at most"
-    text = str(error["msg"]).removeprefix("Input ").replace("should be", "expected").replace("valid ", "")
+    text = str(error["msg"]).removeprefix("Input ").replace("should be", "expected").replace("a valid i", "an i")
+    text = text.replace("valid ", "")
     return f"{text}, got {error['input']!r}"
 
 
 def _known_keys(place: list[Any]) -> list[str]:
     """Follow a place down the schema and list what may stand there."""
     table: type[BaseModel] = schema.File
-    tables: dict[str, type[BaseModel]] = {
-        "imagetest": schema.ProjectTable,
-        "images": schema.ImageTable,
-        "gates": schema.GateTable,
-        "channels": schema.ChannelTable,
-        "boot": schema.BootTable,
+    inner: dict[tuple[str, ...], type[BaseModel]] = {
+        ("imagetest",): schema.ProjectTable,
+        ("images", "*"): schema.ImageTable,
+        ("images", "*", "boot"): schema.BootTable,
+        ("gates", "*"): schema.GateTable,
+        ("channels", "*"): schema.ChannelTable,
     }
-    for part in place:
-        table = tables.get(str(part), table)
+    table = inner.get(tuple("*" if depth == 1 else str(part) for depth, part in enumerate(place)), table)
     return [info.alias or name for name, info in table.model_fields.items()]
 
 
@@ -178,8 +200,25 @@ def _check_references(settings: Settings, mistakes: Mistakes) -> None:
     for name, channel in settings.channels.items():
         if channel.gate not in settings.gates:
             mistakes.add(("channels", name, "gate"), unknown("gate", channel.gate, settings.gates))
-        if "{image}" not in channel.tag and len(settings.images) > 1:
-            mistakes.add(("channels", name, "tag"), "several images would share one tag: expected '{image}' in it")
+        if wrong := _wrong_tag(settings, name, channel):
+            mistakes.add(("channels", name, "tag"), wrong)
+
+
+def _wrong_tag(settings: Settings, name: str, channel: schema.ChannelTable) -> str:
+    """Say what is wrong with a channel's tag, before an image is promoted and cannot be tagged."""
+    try:
+        tags = {image: channel.tag.format(image=image, channel=name) for image in settings.images or ["image"]}
+    except (KeyError, IndexError, ValueError, AttributeError):
+        return f"got {channel.tag!r}, expected a tag with '{{image}}' and '{{channel}}' in it and no other braces"
+    for tag in tags.values():
+        if not TAG.fullmatch(tag):
+            return f"{channel.tag!r} makes {tag!r}, which is no tag"
+    if "{image}" not in channel.tag and len(settings.images) > 1:
+        return "several images would share one tag: expected '{image}' in it"
+    same = [other for other, table in settings.channels.items() if table.tag == channel.tag]
+    if len(same) > 1 and "{channel}" not in channel.tag:
+        return f"the channels {', '.join(same)} would share one tag: expected '{{channel}}' in it"
+    return ""
 
 
 def _check_image(settings: Settings, name: str, image: schema.ImageTable, mistakes: Mistakes) -> None:

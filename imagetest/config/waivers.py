@@ -34,23 +34,30 @@ def _load(path: Path) -> list[Waiver]:
     if not isinstance(entries, list):
         mistakes.add(("waiver",), "expected [[waiver]] tables")
         entries = []
-    loaded = [waiver for number, entry in enumerate(entries, 1) if (waiver := _waiver(number, entry, mistakes))]
+    loaded = [waiver for number, entry in enumerate(entries) if (waiver := _waiver(number, entry, mistakes))]
     mistakes.raise_if_any()
     return loaded
 
 
-def _waiver(number: int, entry: dict[str, Any], mistakes: Mistakes) -> Waiver | None:
-    name = f"number {number}"
-    for key in entry.keys() - {*REQUIRED, "image"}:
-        mistakes.add(("waiver",), f"{name}: {unknown('setting', key, [*REQUIRED, 'image'])}")
-    missing = [key for key in REQUIRED if not entry.get(key)]
-    for key in missing:
-        mistakes.add(("waiver",), f"{name}: expected {key!r}")
-    expires = entry.get("expires")
-    if expires is not None and (not isinstance(expires, date) or isinstance(expires, datetime)):
-        mistakes.add(("waiver",), f"{name}: expires is {expires!r}, expected a date such as 2027-01-31, without quotes")
+def _waiver(number: int, entry: Any, mistakes: Mistakes) -> Waiver | None:
+    place, known = ("waiver", number), (*REQUIRED, "image")
+    if not isinstance(entry, dict):
+        mistakes.add(place, "expected a [[waiver]] table")
         return None
-    if missing:
+    for key in entry.keys() - {*known}:
+        mistakes.add((*place, key), unknown("setting", key, known))
+    wrong = [key for key in REQUIRED if not entry.get(key)]
+    for key in wrong:
+        mistakes.add(place, f"expected {key!r}")
+    for key in known:
+        if key != "expires" and not isinstance(entry.get(key, ""), str):
+            wrong.append(key)
+            mistakes.add((*place, key), f"expected a text, got {entry[key]!r}")
+    expires = entry.get("expires")
+    if expires and (not isinstance(expires, date) or isinstance(expires, datetime)):
+        wrong.append("expires")
+        mistakes.add((*place, "expires"), f"got {expires!r}, expected a date such as 2027-01-31, without quotes")
+    if wrong:
         return None
     return Waiver(
         control_id=entry["control"], reason=entry["reason"], approved_by=entry["approved_by"], expires=entry["expires"],

@@ -1,0 +1,8 @@
+source "docker" "app" {
+  image  = "debian:bookworm"
+  commit = true
+}
+
+build {
+  sources = ["source.docker.app"]
+}
