@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -78,3 +80,12 @@ def dockyard() -> Iterator[Dockyard]:
     """Give a place to build images in; it is empty again in the end."""
     with dockyard_of() as place:
         yield place
+
+
+@pytest.fixture
+def unconnected() -> Iterator[None]:
+    """Clear away the sockets that docker-py leaves open when it cannot connect, lest a later test is blamed."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()

@@ -54,10 +54,10 @@ class Interrupts:
 
     def retire(self) -> None:
         """Put the handlers back; after an interrupt the process is ending, and further ones are ignored instead."""
-        if self._came:
-            self.hold()
-        else:
-            self.restore()
+        ending = self._came
+        self.restore()
+        for number in SIGNALS if ending else ():
+            signal.signal(number, signal.SIG_IGN)  # a handler of Python's would not outlive the interpreter's own end
 
     @contextmanager
     def held(self) -> Iterator[None]:

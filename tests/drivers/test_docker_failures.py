@@ -43,7 +43,7 @@ pytestmark = pytest.mark.docker
             ["boot.ready", "exited with 1: not yet", "started"],
             id="never-ready",
         ),
-        pytest.param(images.NO_SERVER, {"ready": "sleep 60"}, ["did not end within 3 seconds"], id="ready-hangs"),
+        pytest.param(images.NO_SERVER, {"ready": "sleep 60"}, ["did not end within 2 seconds"], id="ready-hangs"),
         pytest.param(
             images.plain(
                 "HEALTHCHECK --interval=1s --retries=1 CMD false",
@@ -94,7 +94,7 @@ def test_an_image_that_does_not_come_up_says_why_in_time(
 ) -> None:
     image = dockyard.build(*lines)
     started = time.monotonic()
-    with pytest.raises(BootError) as caught, boot(image, **({"timeout": 3.0} | plan)):
+    with pytest.raises(BootError) as caught, boot(image, **({"timeout": 2.0} | plan)):
         pass
 
     told = caught.value.explain()
@@ -152,6 +152,7 @@ def test_the_words_of_a_machine_that_is_gone_say_so(driver: DockerDriver) -> Non
     assert "imagetest-test-never" in driver.last_words("imagetest-test-never")
 
 
+@pytest.mark.usefixtures("unconnected")
 def test_without_an_engine_there_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     driver = DockerDriver()

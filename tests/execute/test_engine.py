@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import socket
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +10,14 @@ import pytest
 from imagetest.errors import EngineError
 from imagetest.execute import engine
 
+pytestmark = pytest.mark.usefixtures("unconnected")
+
 
 @pytest.fixture(autouse=True)
-def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # docker-py leaves sockets open that did not connect
-        gc.collect()
 
 
 def dead_socket(tmp_path: Path) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from imagetest.execute.leases import Lease, Leases
 from tests.dockyard import Dockyard
@@ -33,6 +34,7 @@ class Ended:
 
     code: int
     text: str
+    seconds: float
 
 
 @dataclass
@@ -74,6 +76,10 @@ class Project:
         """Return the leases that there are."""
         return list(Leases(self.state / "leases"))
 
+    def document(self) -> Any:
+        """Return the newest report, as data."""
+        return json.loads((self.state / "runs" / "latest" / "assessment.json").read_text())
+
     def remains(self) -> list[str]:
         """Return whatever a run may not leave: containers, leases, keys."""
         leases = [path.name for path in (self.state / "leases").glob("*")]
@@ -86,8 +92,9 @@ class Running:
 
     def __init__(self, project: Project, arguments: Sequence[str]) -> None:
         self.begun = time.monotonic()
+        image = () if "--image" in arguments else ("--image", "web")
         self._child = subprocess.Popen(
-            [sys.executable, "-u", "-m", "pytest", "--image", "web", "-p", "no:cacheprovider", *arguments],
+            [sys.executable, "-u", "-m", "pytest", *image, *arguments],
             cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
             env=os.environ | {"COLUMNS": "200", "PYTHONUNBUFFERED": "1"} | project.environment,
         )  # fmt: skip
@@ -123,7 +130,7 @@ class Running:
             self._reader.join()
             assert self._child.stdout is not None
             self._child.stdout.close()
-        return Ended(code, self.text)
+        return Ended(code, self.text, time.monotonic() - self.begun)
 
     def _read(self) -> None:
         assert self._child.stdout is not None
