@@ -136,11 +136,16 @@ class Kitchen:
                 f"cannot write {log}: {error.strerror}", hint="make room or permissions there"
             ) from error
         finished, digest = datetime.now(UTC), _digest(log)
+        after = {found.source: _key(found) for found in builder.ingredients(order)}
         made: dict[str, tuple[Image, Bake]] = {}
         for plan, artifact in zip(plans, artifacts, strict=True):
             image = self._driver(artifact.kind).identify(artifact.reference, name=order.name)
             bake = _bake(order, plan, builder, started=started, finished=finished, log_digest=digest)
-            self._save(order, plan.source, Record(artifact=artifact, digest=image.digest, bake=bake), log)
+            if after.get(plan.source) == plan.key:
+                self._save(order, plan.source, Record(artifact=artifact, digest=image.digest, bake=bake), log)
+            else:  # nobody knows which of the two it was baked from
+                said = "what it depends on changed while it was baked: it will be baked again"
+                self._progress(Event(subject=plan.source, text=said))
             made[plan.source] = (image, bake)
         return made
 

@@ -188,7 +188,7 @@ def _note(leaf: Any, what: str, scope: Scope, project: Path, role: Role) -> None
             path = scope.read(text)
             if role.pattern and not path.exists():
                 scope.files.update(Path(one) for one in glob.glob(str(path)))  # noqa: PTH207 - it may be absolute
-        elif _names_a_file(text, (project, scope.root)):
+        elif role.shapes and _names_a_file(text, (project, scope.root)):
             scope.read(text)
 
 

@@ -356,6 +356,14 @@ def test_inputs_that_are_declared_count(project: Project) -> None:
         project.key(inputs=("nope/*",))
 
 
+def test_what_a_post_processor_writes_is_no_input(project: Project) -> None:
+    project.file("packer/web.pkr.hcl", hcl('post-processor "manifest" {\n output = "manifest.json"\n}'))
+    before = project.key()
+    project.file("manifest.json", "{}")
+
+    assert project.key() == before
+
+
 # -- several sources
 
 

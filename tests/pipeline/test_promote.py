@@ -1,0 +1,202 @@
+"""Into a channel leads only an open verdict over the very bytes that were tested."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from imagetest.errors import EngineError, GateClosedError, RegistryError, UsageError
+from imagetest.model.assessment import Assessment, Objection, Verdict
+from imagetest.model.image import Image
+from imagetest.model.promotion import Action, Promotion
+from imagetest.pipeline import promote as pipeline
+from imagetest.policy import channels
+from imagetest.testing.fakes import FakeDriver
+from tests.nouns import NOW, found, judged
+
+OPEN = Verdict(gate="default", objections=(), decided=NOW)
+CLOSED = Verdict(gate="default", objections=(Objection(rule="r", message="it is broken"),), decided=NOW)
+
+
+@dataclass
+class Shelf:
+    """A promoter that remembers what each tag names."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    stuck: bool = False
+
+    def publish(self, image: Image, tag: str) -> None:
+        if self.stuck:
+            raise EngineError("the engine is away")
+        self.tags[tag] = image.digest
+
+    def withdraw(self, tag: str) -> None:
+        self.tags.pop(tag, None)
+
+
+@dataclass
+class Book:
+    """A registry in memory."""
+
+    records: list[Promotion] = field(default_factory=list)
+    closed: bool = False
+
+    def check(self) -> None:
+        return
+
+    def record(self, assessment: Assessment, verdict: Verdict, document: bytes) -> None:
+        del assessment, verdict, document
+
+    def document(self, key: str) -> bytes | None:
+        del key
+        return None
+
+    def promote(self, promotion: Promotion) -> Promotion:
+        if self.closed:
+            raise RegistryError("the registry is read-only")
+        self.records.append(replace(promotion, number=len(self.records) + 1))
+        return self.records[-1]
+
+    def history(self, channel: str | None = None) -> tuple[Promotion, ...]:
+        return tuple(one for one in self.records if channel in {None, one.channel})
+
+
+@dataclass
+class World:
+    """Images, tags and records."""
+
+    driver: FakeDriver = field(default_factory=FakeDriver)
+    shelf: Shelf = field(default_factory=Shelf)
+    book: Book = field(default_factory=Book)
+
+    def image(self, reference: str, content: str = "", name: str = "web") -> Image:
+        self.driver.images[reference] = content or reference
+        return self.driver.identify(reference, name=name)
+
+    def promote(self, image: Image, verdict: Verdict = OPEN) -> Promotion:
+        assessment = replace(judged(found("a")), image=image)
+        return pipeline.promote(
+            assessment, verdict, channel="stable", tag=f"{image.name}:stable", driver=self.driver, promoter=self.shelf,
+            store=self.book, by="maria@desk", now=NOW,
+        )  # fmt: skip
+
+    def revoke(self) -> Promotion:
+        entry = channels.current(self.book.history(), channel="stable", image="web")
+        assert entry is not None
+        return pipeline.revoke(
+            entry, tag="web:stable", promoter=self.shelf, store=self.book, by="maria@desk", reason="broken", now=NOW
+        )
+
+    def rollback(self) -> Promotion:
+        return pipeline.rollback(
+            "stable", "web", tag="web:stable", driver=self.driver, promoter=self.shelf, store=self.book,
+            by="maria@desk", reason="broken", now=NOW,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_an_open_verdict_lets_the_image_in(world: World) -> None:
+    image = world.image("one")
+    recorded = world.promote(image)
+
+    assert (recorded.number, recorded.action, recorded.digest, recorded.by) == (
+        1, Action.PROMOTE, image.digest, "maria@desk",
+    )  # fmt: skip
+    assert world.shelf.tags == {"web:stable": image.digest}
+
+
+def test_a_closed_verdict_leaves_neither_record_nor_tag(world: World) -> None:
+    with pytest.raises(GateClosedError, match="'web' is not promoted to 'stable': it is broken") as caught:
+        world.promote(world.image("one"), CLOSED)
+
+    assert caught.value.exit_code == 1
+    assert (world.book.records, world.shelf.tags) == ([], {})
+
+
+def test_an_image_that_changed_after_its_test_is_refused(world: World) -> None:
+    image = world.image("one", "tested")
+    world.image("one", "changed")
+
+    with pytest.raises(GateClosedError, match="changed after it was tested"):
+        world.promote(image)
+    assert (world.book.records, world.shelf.tags) == ([], {})
+
+
+def test_an_image_that_is_gone_is_refused(world: World) -> None:
+    image = world.image("one")
+    world.driver.images.clear()
+
+    with pytest.raises(EngineError):
+        world.promote(image)
+    assert (world.book.records, world.shelf.tags) == ([], {})
+
+
+def test_without_a_record_there_is_no_tag(world: World) -> None:
+    world.book.closed = True
+
+    with pytest.raises(RegistryError):
+        world.promote(world.image("one"))
+    assert world.shelf.tags == {}
+
+
+def test_a_tag_that_could_not_be_moved_is_mended_by_promoting_again(world: World) -> None:
+    image = world.image("one")
+    world.shelf.stuck = True
+    with pytest.raises(EngineError):
+        world.promote(image)
+    world.shelf.stuck = False
+    world.promote(image)
+
+    assert [one.digest for one in world.book.records] == [image.digest] * 2
+    assert world.shelf.tags == {"web:stable": image.digest}
+
+
+def test_what_is_revoked_loses_its_tag_and_nothing_takes_its_place(world: World) -> None:
+    for name in ("one", "two"):
+        world.promote(world.image(name))
+    recorded = world.revoke()
+
+    assert (recorded.action, recorded.reason, recorded.number) == (Action.REVOKE, "broken", 3)
+    assert world.shelf.tags == {}
+    assert channels.current(world.book.history(), channel="stable", image="web") is None
+
+
+def test_a_rollback_brings_the_image_before_back(world: World) -> None:
+    one, two = world.image("one"), world.image("two")
+    world.promote(one)
+    world.promote(two)
+    recorded = world.rollback()
+
+    assert (recorded.action, recorded.digest) == (Action.ROLLBACK, one.digest)
+    assert world.shelf.tags == {"web:stable": one.digest}
+    with pytest.raises(UsageError, match="held no other 'web' that was not revoked"):
+        world.rollback()
+
+
+def test_a_rollback_never_leads_to_what_was_revoked(world: World) -> None:
+    for name in ("one", "two"):
+        world.promote(world.image(name))
+    world.revoke()
+    world.rollback()
+    world.revoke()
+
+    with pytest.raises(UsageError):
+        world.rollback()
+    assert world.shelf.tags == {}
+
+
+def test_a_rollback_to_what_is_no_longer_itself_is_refused(world: World) -> None:
+    for name in ("one", "two"):
+        world.promote(world.image(name))
+    world.image("one", "changed")
+    tags = dict(world.shelf.tags)
+
+    with pytest.raises(GateClosedError, match="was promoted"):
+        world.rollback()
+    assert world.shelf.tags == tags
+    assert len(world.book.records) == 2
