@@ -65,11 +65,13 @@ def value_of(node: Any, scope: Scope) -> Any:
         return {key: value_of(one, scope) for key, one in node.items() if not key.startswith("__")}
     if not isinstance(node, str):
         return node
+    if not scope.hcl:
+        return go_template(node, scope)
     if node.startswith("${") and node.endswith("}") and _closing(node, 1) == len(node) - 1:
         return expression(node[2:-1], scope)
     if len(node) > 1 and node.startswith('"') and node.endswith('"'):
         return template(_unquote(node), scope)
-    return template(node, scope) if scope.hcl else go_template(node, scope)
+    return template(node, scope)
 
 
 def survey(node: Any, scope: Scope) -> None:

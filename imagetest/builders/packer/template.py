@@ -61,6 +61,14 @@ class Template:
 
 def read(order: BakeOrder) -> Template:
     """Read the template of an order. Raises ConfigError when it cannot be read at all."""
+    try:
+        return _read(order)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        said = "a block is not of the shape that Packer gives it"
+        raise ConfigError(f"{order.template} is no Packer template: {said}") from error
+
+
+def _read(order: BakeOrder) -> Template:
     path = order.template
     if path.is_file() and path.name.endswith(".json") and not path.name.endswith(".pkr.json"):
         return _read_json(path, order)
