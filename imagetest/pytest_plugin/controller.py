@@ -63,6 +63,8 @@ class Controller:
         self._config = config
         self._run: Run | None = None
         self._machines: Machines | None = None
+        self._at_rest: set[str] = set()
+        """The images that some test wants at rest."""
         self._warm_up: threading.Thread | None = None
         self._direct_tests(config)
         self._recorder = Recorder(self._redact)
@@ -108,6 +110,7 @@ class Controller:
         switch.keep_to_suites(items, self._suites)
         order = {target.name: number for number, target in enumerate(self.targets)}
         items.sort(key=lambda item: order.get(image_of(item), -1))
+        self._at_rest = {image_of(item) for item in items if "at_rest" in getattr(item, "fixturenames", ())}
         self._note(items, deselected=False)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -136,7 +139,7 @@ class Controller:
             # Loading the reporters takes a tenth of a second, and a boot is mostly waiting.
             self._warm_up = threading.Thread(target=wiring.reporters, name="reporters", daemon=True)
             self._warm_up.start()
-        if name and not (self.machines.boot(name) and name not in self.machines.not_judged):
+        if name and not (self.machines.boot(name, rest=name in self._at_rest) and name not in self.machines.not_judged):
             return True
         return None
 

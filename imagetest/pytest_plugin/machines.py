@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -93,18 +94,24 @@ class Machines:
                 )
                 self.verifications[target.name].seconds["bake"] = time.monotonic() - clock
 
-    def boot(self, name: str) -> bool:
-        """Boot an image unless it is up; say whether it is there to be tested."""
+    def boot(self, name: str, *, rest: bool = False) -> bool:
+        """Boot an image unless it is up; say whether it is there to be tested.
+
+        With `rest`, it is opened at rest as well, in the time that the boot spends waiting.
+        """
         if name in self._booted:
             return name not in self.not_judged
         if name in self.not_judged or name not in self.verifications:
             return False
         verification, target = self.verifications[name], self.targets[name]
         clock = time.monotonic()
-        with self._judging(name):
+        with self._judging(name), ThreadPoolExecutor(max_workers=1) as pool:
+            resting = pool.submit(self.fleet.rest, verification.image, target.plan) if rest else None
             booted = self.fleet.boot(verification.image, target.plan, self._progress)
             self._booted[name] = booted
             verification.boot = booted.boot
+            if resting is not None:
+                self._booted[name + REST] = resting.result()
         verification.seconds["boot"] = time.monotonic() - clock
         return name in self._booted
 
@@ -130,7 +137,9 @@ class Machines:
         if image not in self._booted:
             raise MachineLostError(f"no instance of {image!r} was booted")
         up = self._booted[image]
-        if name.endswith(REST):
+        if name.endswith(REST) and name in self._booted:
+            up = self._booted[name]
+        elif name.endswith(REST):
             up = self.fleet.rest(self.verifications[image].image, plan)
             self._booted[name] = up
         return Machine(address=up.instance.address, transport=up.transport, timeout=plan.command_timeout)
