@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, BinaryIO
 
 import docker
 import requests
 from docker.errors import DockerException
-from docker.utils.socket import frames_iter
 
 from imagetest.transport.gateway import Process
 
@@ -19,6 +18,10 @@ KILLED = 137
 """128 and the number of SIGKILL."""
 
 PAUSE_SECONDS = 0.02
+
+CHUNK = 32768
+
+HEADER = struct.Struct(">BxxxL")
 
 
 class ContainerExecutor:
@@ -47,14 +50,27 @@ class ContainerProcess:
         self._engine = engine
         self._identity = identity
         self._stream = stream
+        self._terminal = terminal
         self._socket: socket.socket = getattr(stream, "_sock", stream)
         self._socket.settimeout(None)  # a command may be silent, or leave its input unread, for as long as it likes
+        # What a quick command says arrives together with the engine's answer, and waits in that answer's buffer.
+        self._output: BinaryIO = stream._response.raw._fp.fp  # noqa: SLF001 - docker-py hands out what is below it
         self._abandoned = False
-        self._frames: Iterator[tuple[int, bytes]] = frames_iter(self._socket, terminal)
+        self._left = (1, 0)
 
     def read(self) -> tuple[int, bytes]:
         """Return a stream's number and what came on it; an empty chunk at the end."""
-        return next(self._frames, (1, b""))
+        if self._terminal:
+            return 1, self._output.read1(CHUNK)  # type: ignore[attr-defined]
+        number, size = self._left
+        while not size:  # a frame has a header of its stream's number, three zeros and its size
+            header = self._output.read(HEADER.size)
+            if len(header) < HEADER.size:
+                return 1, b""
+            number, size = HEADER.unpack(header)
+        data: bytes = self._output.read1(min(size, CHUNK))  # type: ignore[attr-defined]
+        self._left = (number, size - len(data))
+        return number, data
 
     def write(self, data: bytes) -> None:
         """Send to its standard input."""
