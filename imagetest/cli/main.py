@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -56,28 +57,47 @@ def imagetest(
 def main() -> None:
     """Run a command and exit with what it means."""
     interrupts.install()
+    code = run(sys.argv[1:])
     try:
-        code = run(sys.argv[1:])
         sys.stdout.flush()
-    except BrokenPipeError:  # somebody read as much as they wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.OPEN
+    except OSError as error:
+        code = _unwritten(error)
     sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Run a command and return its exit code; every error has become one message on standard error."""
+    command = typer.main.get_command(app)
     try:
-        return int(app(arguments or ["--help"], prog_name="imagetest", standalone_mode=False) or 0)
+        with command.make_context("imagetest", arguments or ["--help"]) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
     except ImagetestError as error:
-        typer.echo(f"imagetest: {error.explain()}", err=True)
+        _say(error.explain())
         return error.exit_code
     except typer.TyperException as error:
-        typer.echo(f"imagetest: {error.format_message()}\n  'imagetest --help' lists what there is", err=True)
+        _say(f"{error.format_message()}\n  'imagetest --help' lists what there is")
         return ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("imagetest: interrupted", err=True)
+        _say("interrupted")
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        return _unwritten(error)
+    return ExitCode.OPEN
+
+
+def _unwritten(error: OSError) -> int:
+    """Say that something could not be read or written, unless whoever read our output went away; then write no more."""
+    if not isinstance(error, BrokenPipeError):
+        _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ExitCode.NOT_JUDGED
+
+
+def _say(message: str) -> None:
+    with suppress(OSError):  # standard error may be as full, or as closed, as standard output
+        typer.echo(f"imagetest: {message}", err=True)
 
 
 if __name__ == "__main__":
