@@ -27,6 +27,9 @@ PROGRAM = "packer"
 BOOTABLE = {"packer.post-processor.docker-import": "docker", "packer.post-processor.docker-tag": "docker"}
 """Packer's builder ids, as it reports them with an artifact, and the driver that boots what they made."""
 
+LONGEST = 107 - len("/imagetest-packer-12345678/packer-plugin1234567890")
+"""Bytes of a folder's name that leave room for the name of a socket (unix(7)) of one of Packer's plugins."""
+
 WITH_INIT = (1, 7)
 """The first version that has `packer init`."""
 
@@ -88,13 +91,14 @@ class PackerBuilder:
         self, order: BakeOrder, sources: Sequence[str], *, log: Path, secrets: Sequence[str], progress: Progress
     ) -> tuple[Artifact, ...]:
         """Bake some sources."""
-        redact = Redactor([*secrets, *map(escaped, secrets)])
+        lines = [line for secret in secrets for line in (secret, *secret.splitlines())]
+        redact = Redactor([*secrets, *map(escaped, lines)])
         template = _template(order)
         heard = Transcript(
             show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail))
         )
         with (
-            tempfile.TemporaryDirectory(prefix="imagetest-packer-") as scratch,
+            tempfile.TemporaryDirectory(prefix="imagetest-packer-", dir=_short(tempfile.gettempdir())) as scratch,
             log.open("w", encoding="utf-8") as file,
         ):
 
@@ -186,6 +190,11 @@ def _chosen(template: Template, order: BakeOrder) -> list[Block]:
     if not chosen:
         raise ConfigError(f"'only' and 'except' of {order.name!r} leave no source of {order.template.name}")
     return chosen
+
+
+def _short(folder: str) -> str:
+    """Return the folder, or /tmp where Packer's sockets would get longer names than a socket may have, and crash it."""
+    return folder if len(os.fsencode(folder)) <= LONGEST else "/tmp"  # noqa: S108 - a folder of our own is made in it
 
 
 def _init(order: BakeOrder) -> list[str]:

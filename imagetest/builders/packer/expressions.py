@@ -69,9 +69,8 @@ def value_of(node: Any, scope: Scope) -> Any:
         return go_template(node, scope)
     if node.startswith("${") and node.endswith("}") and _closing(node, 1) == len(node) - 1:
         return expression(node[2:-1], scope)
-    if len(node) > 1 and node.startswith('"') and node.endswith('"'):
-        return template(_unquote(node), scope)
-    return template(node, scope)
+    quoted = len(node) > 1 and node.startswith('"') and node.endswith('"')
+    return template(_unquote(node) if quoted else node, scope)
 
 
 def survey(node: Any, scope: Scope) -> None:
