@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import select
@@ -13,6 +14,9 @@ import paramiko
 from imagetest.errors import MachineLostError
 
 CHUNK = 65536
+
+LAST_WORDS_SECONDS = 0.5
+"""A server may tell a shell's exit code before the last that the shell said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class Shell:
         """
         try:
             self._channel.settimeout(timeout)
-            self._channel.sendall(self._framed(command))
+            self._send(self._framed(command))
             return self._answer(time.monotonic() + timeout)
         except TimeoutError as error:
             self.close()
@@ -83,6 +87,14 @@ class Shell:
         )
         return head.encode() + quoted + tail.encode()
 
+    def _send(self, data: bytes) -> None:
+        try:
+            self._channel.sendall(data)
+        except TimeoutError:
+            raise
+        except OSError:
+            return  # it ended before it heard us: what it said instead is still to be read
+
     def _answer(self, deadline: float) -> Answer:
         """Read both streams as they come: one left unread would fill the window that they share, and stop the other."""
         out, err = _Stream(self._mark), _Stream(self._mark)
@@ -100,13 +112,17 @@ class Shell:
         """Wait until there is something to read; say whether there ever will be."""
         if self._channel.recv_ready() or self._channel.recv_stderr_ready():
             return True
-        if self._channel.closed or self._channel.exit_status_ready() or self._channel.eof_received:
+        if self._channel.closed or self._channel.eof_received:
             return self._channel.recv_ready() or self._channel.recv_stderr_ready()
+        ended = self._channel.exit_status_ready()
+        patience = min(deadline - time.monotonic(), LAST_WORDS_SECONDS if ended else math.inf)
         ready = select.poll()
         ready.register(self._channel.fileno(), select.POLLIN)
-        if not ready.poll(max(1, (deadline - time.monotonic()) * 1000)) and time.monotonic() >= deadline:
+        if ready.poll(max(1, patience * 1000)):
+            return True
+        if not ended and time.monotonic() >= deadline:
             raise TimeoutError
-        return True
+        return not ended
 
 
 class _EndedError(Exception):
