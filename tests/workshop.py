@@ -7,9 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.dockyard import Dockyard
+
+PLUGINS = Path(os.environ.get("PACKER_CONFIG_DIR") or Path.home()) / ".packer.d" / "plugins"
 
 SECONDS = 120.0
 
@@ -134,9 +139,24 @@ class Workshop:
         return Ended(child.returncode, "".join(seen) + out, err)
 
 
-def eventually(condition: object, *, seconds: float = 30) -> bool:
+@contextmanager
+def workshop_in(folder: Path, dockyard: Dockyard) -> Iterator[Workshop]:
+    """Give a project whose base carries the tests' label, which what is baked from it inherits; nothing may be left."""
+    scratch, own, project = folder / "scratch", folder / "config" / ".packer.d", folder / "project"
+    for one in (scratch, own, project):
+        one.mkdir(parents=True)
+    environment = {"TMPDIR": str(scratch), "PACKER_CONFIG_DIR": str(own.parent)}
+    if PLUGINS.is_dir():
+        environment["PACKER_PLUGIN_PATH"] = str(PLUGINS)
+    yield Workshop(project, {**environment, "PKR_VAR_base": dockyard.build("FROM {plain}")})
+
+    assert eventually(lambda: not dockyard.containers(), seconds=5)
+    assert [path.name for path in own.iterdir() if path.name.startswith("tmp")] == []
+    assert [path.name for path in scratch.iterdir() if any(path.iterdir())] == []
+
+
+def eventually(condition: Callable[[], object], *, seconds: float = 30) -> bool:
     """Wait until a function returns something true."""
-    assert callable(condition)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,19 @@ Config = Annotated[
         "--config", metavar="FILE", help="Read FILE instead of the closest imagetest.toml.", show_default=False
     ),
 ]
+
+
+NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def content_of(what: str) -> bytes | None:
+    """Return what a file holds; None for what can be no file, such as an id."""
+    try:
+        return Path(what).read_bytes()
+    except OSError as error:
+        if error.errno in NO_FILE:
+            return None
+        raise
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

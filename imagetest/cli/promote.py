@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imagetest.cli.common import Config
+from imagetest.cli.common import Config, content_of
 from imagetest.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,9 +52,8 @@ def _document(what: str, store: Store) -> Document:
 
     from imagetest.model.codec import decode
 
-    path = Path(what)
-    if path.is_file():
-        content = path.read_bytes()
+    content = content_of(what)
+    if content is not None:
         decode(content, origin=what)
         recorded = store.document(hashlib.sha256(content).hexdigest())
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from imagetest.cli.common import Config
+from imagetest.cli.common import Config, content_of
 from imagetest.errors import UsageError
 
 
@@ -25,8 +25,9 @@ def report(
     from imagetest.model.codec import decode
     from imagetest.pipeline.report import write
 
-    path = Path(what)
-    content = path.read_bytes() if path.is_file() else wiring.store(load(config)).document(what)
+    content = content_of(what)
+    if content is None:
+        content = wiring.store(load(config)).document(what)
     if content is None:
         raise UsageError(f"there is no file {what!r}, and the registry holds no such assessment")
     document = decode(content, origin=what)
