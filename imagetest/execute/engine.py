@@ -12,6 +12,7 @@ from docker.context import ContextAPI
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from imagetest.errors import EngineError
+from imagetest.execute.interrupts import interrupts
 
 LABEL = "imagetest"
 """Every container that imagetest makes carries this label; its value is the run's id."""
@@ -50,9 +51,10 @@ def session() -> Iterator[docker.APIClient]:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise EngineError for whatever the engine objects to; `what` says what was being done."""
+    """Raise EngineError for whatever the engine objects to; `what` says what was being done. Interrupts wait."""
     try:
-        yield
+        with interrupts.held():
+            yield
     except APIError as error:
         raise EngineError(f"cannot {what}: {error.explanation or error}") from error
     except (DockerException, requests.RequestException) as error:

@@ -20,13 +20,14 @@ class Interrupts:
     """Turns SIGINT and SIGTERM into KeyboardInterrupt, and holds it back inside `held`.
 
     A resource that is made while an interrupt arrives would otherwise be lost between the request and the answer, and
-    one that is being removed would stay.
+    one that is being removed would stay; and a lock that a library has just taken would never be given back.
     """
 
     def __init__(self) -> None:
         self._depth = 0
         self._pending = False
         self._came = False
+        self._final = False
         self._last = -REPEAT_SECONDS
         self._before: dict[signal.Signals, Any] = {}
 
@@ -43,10 +44,16 @@ class Interrupts:
     def hold(self) -> None:
         """Hold interrupts back until `restore`: what comes now must be brought to its end."""
         self._depth += 1
+        self._final = True
+
+    def checkpoint(self) -> None:
+        """Raise an interrupt that is held back, from within `held`, where breaking off harms nothing."""
+        if self._pending and not self._final and threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
 
     def restore(self) -> None:
         """Put back the handlers that were there before, and forget what was held back."""
-        self._depth, self._pending, self._came = 0, False, False
+        self._depth, self._pending, self._came, self._final = 0, False, False, False
         self._last = -REPEAT_SECONDS
         for number, handler in self._before.items():
             signal.signal(number, handler)

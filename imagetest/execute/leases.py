@@ -6,10 +6,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
 from imagetest.errors import LeakError, StorageError
+
+SCRATCH = "imagetest-packer-"
+"""How the name of every folder begins that is leased as one: nothing else is ever removed as a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +21,7 @@ class Lease:
     """A resource that somebody must remove: what it is, what it is called, and the process that answers for it."""
 
     kind: str
-    """The name of the driver that can remove it: `docker`."""
+    """The name of the driver that can remove it, such as `docker`, or `folder`."""
     resource: str
     """Its name at that driver, chosen before it is made."""
     image: str
@@ -74,7 +78,7 @@ class Leases:
         return [lease for lease in self if not lease.kept and not owner_is_alive(lease)]
 
     def _path(self, resource: str) -> Path:
-        return self._folder / f"{resource}.json"
+        return self._folder / f"{quote(resource, safe='')}.json"
 
     def _write(self, lease: Lease) -> None:
         try:

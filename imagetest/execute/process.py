@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from imagetest.errors import ProcessError
 from imagetest.execute.interrupts import interrupts
@@ -99,35 +101,39 @@ def stream(
     """Run a program and hand over each line of its output as it comes; return its exit code.
 
     It runs in a session of its own, so that a terminal's Ctrl-C reaches this process alone. When this process is
-    interrupted, the program gets one SIGTERM and `GRACE_SECONDS` to clean up; when this process dies, one SIGTERM.
+    interrupted, the program gets one SIGTERM and `GRACE_SECONDS` to clean up; when this process dies, one SIGTERM, and
+    its output goes into a pipe that it keeps open itself, because a program that cannot write dies before it cleans up.
     Raises ProcessError when it cannot be started.
     """
+    reading, writing = os.pipe()
     with interrupts.held():
         try:
             child = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=writing,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=env,
+                pass_fds=(reading,),
                 start_new_session=True,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - single-threaded here
             )
         except OSError as error:
+            os.close(reading)
             raise _cannot_start(argv[0], error) from error
+        finally:
+            os.close(writing)
         on_start(child.pid)
-    assert child.stdout is not None  # noqa: S101 - told to the type checker
-    try:
-        for line in child.stdout:
-            on_line(line)
-        return child.wait()
-    except BaseException:
-        with interrupts.held():
-            _cancel(child, on_line)
-        raise
-    finally:
-        child.stdout.close()
+    with open(reading, "rb") as output:  # noqa: PTH123 - a descriptor
+        try:
+            for line in output:
+                on_line(line)
+            return child.wait()
+        except BaseException:
+            with interrupts.held():
+                _cancel(child, output, on_line)
+            raise
 
 
 def _cannot_start(program: str, error: OSError) -> ProcessError:
@@ -136,16 +142,18 @@ def _cannot_start(program: str, error: OSError) -> ProcessError:
     return ProcessError(f"{program!r} cannot be started: {error.strerror}")
 
 
-def _cancel(child: subprocess.Popen[bytes], on_line: Callable[[bytes], None]) -> None:
-    """Ask once, drain what it still says, and kill only what does not end."""
+def _cancel(child: subprocess.Popen[bytes], output: BinaryIO, on_line: Callable[[bytes], None]) -> None:
+    """Ask once, hear what it still says, and kill only what does not end."""
     child.terminate()
+    killer = threading.Timer(GRACE_SECONDS, lambda: os.killpg(child.pid, signal.SIGKILL))
+    killer.daemon = True
+    killer.start()
     try:
-        rest, _ = child.communicate(timeout=GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        rest, _ = child.communicate()
-    for line in rest.splitlines(keepends=True):
-        on_line(line)
+        for line in output:
+            on_line(line)
+        child.wait()
+    finally:
+        killer.cancel()
 
 
 def _die_with_parent() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import paramiko
 
 from imagetest.errors import BootError, MachineLostError
+from imagetest.execute.interrupts import interrupts
 from imagetest.model.instance import Address
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its threads log what we raise
@@ -41,10 +42,11 @@ def connect(address: Address, *, timeout: float = 10) -> paramiko.Transport:
     Raises HostKeyError, AuthenticationRefusedError, UnsupportedServerError, or MachineLostError when nobody answers.
     """
     try:
-        channel = _dial(address, timeout)
+        with interrupts.held():
+            channel = _dial(address, timeout)
+            return _authenticate(channel, address, timeout)
     except OSError as error:
         raise MachineLostError(f"{address.host}:{address.port} does not answer: {error}") from error
-    return _authenticate(channel, address, timeout)
 
 
 def _dial(address: Address, timeout: float) -> socket.socket:
@@ -62,12 +64,13 @@ def wait(address: Address, *, deadline: float, alive: Callable[[], None]) -> par
     """
     reason = ""
     while True:
-        channel = _greeted(address, deadline)
-        if channel is not None:
-            try:
-                return _authenticate(channel, address, max(1.0, deadline - time.monotonic()))
-            except MachineLostError as error:
-                reason = f": {error}"  # it closed in the middle: a server on its way up or down
+        try:
+            with interrupts.held():
+                channel = _greeted(address, deadline)
+                if channel is not None:
+                    return _authenticate(channel, address, max(1.0, deadline - time.monotonic()))
+        except MachineLostError as error:
+            reason = f": {error}"  # it closed in the middle: a server on its way up or down
         alive()
         if time.monotonic() >= deadline:
             raise BootError(f"no SSH server answered in time{reason}")

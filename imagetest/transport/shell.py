@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import select
@@ -12,8 +11,12 @@ from dataclasses import dataclass
 import paramiko
 
 from imagetest.errors import MachineLostError
+from imagetest.execute.interrupts import interrupts
 
 CHUNK = 65536
+
+INTERRUPTIBLE_SECONDS = 0.1
+"""How long an interrupt may wait for this module to come to a safe place."""
 
 LAST_WORDS_SECONDS = 0.5
 """A server may tell a shell's exit code before the last that the shell said."""
@@ -47,8 +50,9 @@ class Shell:
         """
         self._mark = os.urandom(16).hex()
         try:
-            self._channel = transport.open_session(timeout=timeout)
-            self._channel.exec_command("exec /bin/sh")
+            with interrupts.held():
+                self._channel = transport.open_session(timeout=timeout)
+                self._channel.exec_command("exec /bin/sh")
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise MachineLostError(f"no shell could be started: {error}") from error
         try:
@@ -63,9 +67,10 @@ class Shell:
         MachineLostError when the connection ends.
         """
         try:
-            self._channel.settimeout(timeout)
-            self._send(self._framed(command))
-            return self._answer(time.monotonic() + timeout)
+            with interrupts.held():
+                self._channel.settimeout(timeout)
+                self._send(self._framed(command))
+                return self._answer(time.monotonic() + timeout)
         except TimeoutError as error:
             self.close()
             raise CommandTimeoutError(f"no answer within {timeout:g} seconds") from error
@@ -110,19 +115,24 @@ class Shell:
 
     def _wait(self, deadline: float) -> bool:
         """Wait until there is something to read; say whether there ever will be."""
+        interrupts.checkpoint()
+        if time.monotonic() >= deadline:
+            raise TimeoutError
         if self._channel.recv_ready() or self._channel.recv_stderr_ready():
             return True
         if self._channel.closed or self._channel.eof_received:
             return self._channel.recv_ready() or self._channel.recv_stderr_ready()
         ended = self._channel.exit_status_ready()
-        patience = min(deadline - time.monotonic(), LAST_WORDS_SECONDS if ended else math.inf)
+        until = min(deadline, time.monotonic() + LAST_WORDS_SECONDS) if ended else deadline
         ready = select.poll()
         ready.register(self._channel.fileno(), select.POLLIN)
-        if ready.poll(max(1, patience * 1000)):
-            return True
-        if not ended and time.monotonic() >= deadline:
-            raise TimeoutError
-        return not ended
+        while not ready.poll(max(1, min(until - time.monotonic(), INTERRUPTIBLE_SECONDS) * 1000)):
+            interrupts.checkpoint()
+            if time.monotonic() >= until:
+                if ended:
+                    return False
+                raise TimeoutError
+        return True
 
 
 class _EndedError(Exception):

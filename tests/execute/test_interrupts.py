@@ -88,11 +88,28 @@ def test_an_error_of_the_work_is_not_lost_behind_an_interrupt(interrupts: Interr
     assert isinstance(caught.value.__context__, ZeroDivisionError)
 
 
+def test_held_work_can_be_broken_off_where_that_harms_nothing(interrupts: Interrupts) -> None:
+    done = []
+
+    def work() -> None:
+        with interrupts.held():
+            interrupts.checkpoint()
+            send(signal.SIGINT)
+            done.append("what must not be cut")
+            interrupts.checkpoint()
+            done.append("never")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["what must not be cut"]
+
+
 def test_what_is_held_to_the_end_never_interrupts(interrupts: Interrupts) -> None:
     interrupts.hold()
     send(signal.SIGINT)
     with interrupts.held():
         send(signal.SIGTERM)
+        interrupts.checkpoint()
 
     assert interrupts.pending
 

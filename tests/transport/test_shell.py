@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -10,6 +13,7 @@ import paramiko
 import pytest
 
 from imagetest.errors import MachineLostError
+from imagetest.execute.interrupts import interrupts
 from imagetest.transport import connection
 from imagetest.transport.shell import Answer, CommandTimeoutError, Shell
 from tests.transport.conftest import Served
@@ -157,11 +161,12 @@ def test_a_command_that_takes_too_long_is_given_up_in_time(transport: paramiko.T
     assert time.monotonic() - started < 1.5
 
 
-def test_a_command_that_talks_for_ever_is_given_up_in_time(transport: paramiko.Transport) -> None:
+@pytest.mark.parametrize("command", ["yes", "while :; do echo more; sleep 0.01; done"])
+def test_a_command_that_talks_for_ever_is_given_up_in_time(transport: paramiko.Transport, command: str) -> None:
     shell = Shell(transport)
     started = time.monotonic()
     with pytest.raises(CommandTimeoutError):
-        shell.run("while :; do echo more; sleep 0.01; done", timeout=0.5)
+        shell.run(command, timeout=0.5)
 
     assert time.monotonic() - started < 1.5
 
@@ -196,3 +201,19 @@ def test_a_connection_that_breaks_is_noticed_at_once(served: Served) -> None:
 
     assert time.monotonic() - started < 1
     transport.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["sleep 30", "yes"])
+def test_a_command_that_runs_is_interrupted_soon(transport: paramiko.Transport, number: int, command: str) -> None:
+    interrupts.install()
+    try:
+        shell = Shell(transport)
+        threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            shell.run(command, timeout=SECONDS)
+    finally:
+        interrupts.restore()
+
+    assert time.monotonic() - started < 1

@@ -18,7 +18,6 @@ from imagetest.drivers.docker.facts import Files, ImageConfig, account, starts_s
 from imagetest.drivers.docker.host import host_config
 from imagetest.errors import BootError, EngineError, LeakError
 from imagetest.execute import engine
-from imagetest.execute.interrupts import interrupts
 from imagetest.model.image import Image
 from imagetest.model.instance import Address, Boot, Instance
 from imagetest.model.plan import BootPlan
@@ -83,7 +82,7 @@ class DockerDriver:
             raise self._failed(resource, str(error)) from error
         boot = replace(
             up.boot,
-            driver_version=self._engine.version()["Version"],
+            driver_version=self._version(),
             command=" ".join(config.argv),
             init=init,
             started=started,
@@ -123,7 +122,7 @@ class DockerDriver:
 
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
         """Hold the image's files in a container that starts nothing of the image's own and has no network."""
-        with interrupts.held(), engine.translated(f"open image {image.name!r} at rest"):
+        with engine.translated(f"open image {image.name!r} at rest"):
             self._engine.create_container(
                 image.reference, [], name=resource, entrypoint=["/bin/sh"], stdin_open=True, user="0",
                 healthcheck={"test": ["NONE"]}, labels={engine.LABEL: resource},
@@ -135,7 +134,7 @@ class DockerDriver:
     def destroy(self, resource: str) -> None:
         """Remove a container with its volumes."""
         try:
-            with interrupts.held(), engine.translated(f"remove container {resource!r}"):
+            with engine.translated(f"remove container {resource!r}"):
                 self._engine.remove_container(resource, force=True, v=True)
         except EngineError as error:
             if isinstance(error.__cause__, engine.NotFound) or "already in progress" in str(error):
@@ -171,8 +170,9 @@ class DockerDriver:
             return ImageConfig.read(self._engine.inspect_image(image.reference), plan.command)
 
     def _create(self, image: Image, plan: BootPlan, config: ImageConfig, init: str, resource: str) -> tuple[str, ...]:
-        settings, notes = host_config(self._engine, init=init, port=None if plan.ssh == "gateway" else plan.port)
-        with interrupts.held(), engine.translated(f"make a container from image {image.name!r}"):
+        with engine.translated("ask the engine what it is"):
+            settings, notes = host_config(self._engine, init=init, port=None if plan.ssh == "gateway" else plan.port)
+        with engine.translated(f"make a container from image {image.name!r}"):
             self._engine.create_container(
                 image.reference,
                 list(plan.command) or None,
@@ -189,9 +189,13 @@ class DockerDriver:
             notes = (*notes, f"the image's command was replaced by {' '.join(config.argv)!r}")
         return notes
 
+    def _version(self) -> str:
+        with engine.translated("ask the engine for its version"):
+            return str(self._engine.version()["Version"])
+
     def _start(self, resource: str) -> None:
         try:
-            with interrupts.held(), engine.translated(f"start container {resource!r}"):
+            with engine.translated(f"start container {resource!r}"):
                 self._engine.start(resource)
         except EngineError as error:
             raise BootError(str(error), hint="does the image's command exist in the image?") from error
@@ -210,7 +214,8 @@ class DockerDriver:
             return self._by_gateway(image, plan.user, resource, access, deadline=deadline, notes=(note,))
 
     def _by_own_server(self, image: Image, plan: BootPlan, resource: str, access: Access, deadline: float) -> Booted:
-        bindings = self._engine.port(resource, plan.port)
+        with engine.translated(f"look at container {resource!r}"):
+            bindings = self._engine.port(resource, plan.port)
         if not bindings:
             self._alive(resource)
             raise BootError(f"container {resource!r} publishes no port {plan.port}")
