@@ -52,6 +52,10 @@ class Artifact:
     reference: str
 
 
+Claim = Callable[[str, str], None]
+"""Called with the kind and the name of what a builder is about to make, or has just heard of, and will remove."""
+
+
 class Builder(Protocol):
     """Makes images from templates."""
 
@@ -70,7 +74,14 @@ class Builder(Protocol):
         ...
 
     def build(
-        self, order: BakeOrder, sources: Sequence[str], *, log: Path, secrets: Sequence[str], progress: Progress
+        self,
+        order: BakeOrder,
+        sources: Sequence[str],
+        *,
+        log: Path,
+        secrets: Sequence[str],
+        progress: Progress,
+        claim: Claim,
     ) -> tuple[Artifact, ...]:
         """Bake some sources and return one artifact for each. Raises BakeError with what the builder reported."""
         ...

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imagetest.errors import LeakError
-from imagetest.execute.leases import Lease, Leases
+from imagetest.execute.leases import SCRATCH, Lease, Leases
 from imagetest.ports import Driver
 
 
@@ -21,7 +21,7 @@ def reap(leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: 
     leaks = []
     for lease in doomed:
         try:
-            drivers(lease.kind).destroy(lease.resource)
+            _remove(lease, drivers)
             leases.release(lease.resource)
         except LeakError as leak:
             leaks.append(leak)
@@ -30,3 +30,20 @@ def reap(leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: 
     if leaks:
         raise leaks[0]
     return tuple(doomed)
+
+
+def _remove(lease: Lease, drivers: Callable[[str], Driver]) -> None:
+    if lease.kind != "folder":
+        drivers(lease.kind).destroy(lease.resource)
+        return
+    folder = Path(lease.resource)
+    if not folder.name.startswith(SCRATCH):
+        raise LeakError(
+            f"{folder} is leased but is no scratch folder of a bake", hint="see what it is, then delete the lease"
+        )
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LeakError(f"cannot remove {folder}: {error.strerror}", hint=f"rm -r {folder}") from error

@@ -12,7 +12,7 @@ from imagetest.errors import BakeError, StorageError
 from imagetest.model.image import Input
 from imagetest.model.plan import BakeOrder
 from imagetest.pipeline.bake import Baked, Kitchen
-from imagetest.ports import Artifact, Event, Ingredients, Progress
+from imagetest.ports import Artifact, Claim, Event, Ingredients, Progress
 from imagetest.testing.fakes import FakeDriver
 
 
@@ -44,9 +44,17 @@ class Oven:
         )
 
     def build(
-        self, order: BakeOrder, sources: Sequence[str], *, log: Path, secrets: Sequence[str], progress: Progress
+        self,
+        order: BakeOrder,
+        sources: Sequence[str],
+        *,
+        log: Path,
+        secrets: Sequence[str],
+        progress: Progress,
+        claim: Claim,
     ) -> tuple[Artifact, ...]:
         assert tuple(secrets) == self.secrets
+        claim("fake", f"pan-{len(self.built)}")
         progress(Event(subject=order.name, text="hot"))
         self.built.append(tuple(sources))
         log.write_text(f"log {len(self.built)}")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import secrets
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -18,9 +20,10 @@ from imagetest.builders.packer.stream import Transcript, escaped, parse
 from imagetest.builders.packer.template import Block, Template, read
 from imagetest.errors import BakeError, ConfigError, ProcessError
 from imagetest.execute import engine, process
+from imagetest.execute.leases import SCRATCH
 from imagetest.execute.redact import Redactor
 from imagetest.model.plan import BakeOrder
-from imagetest.ports import Artifact, Event, Ingredients, Progress
+from imagetest.ports import Artifact, Claim, Event, Ingredients, Progress
 
 PROGRAM = "packer"
 
@@ -88,17 +91,25 @@ class PackerBuilder:
         )
 
     def build(
-        self, order: BakeOrder, sources: Sequence[str], *, log: Path, secrets: Sequence[str], progress: Progress
+        self,
+        order: BakeOrder,
+        sources: Sequence[str],
+        *,
+        log: Path,
+        secrets: Sequence[str],
+        progress: Progress,
+        claim: Claim,
     ) -> tuple[Artifact, ...]:
         """Bake some sources."""
         lines = [line for secret in secrets for line in (secret, *secret.splitlines())]
         redact = Redactor([*secrets, *map(escaped, lines)])
         template = _template(order)
         heard = Transcript(
-            show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail))
+            show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail)),
+            started=lambda container: claim("docker", container),
         )
         with (
-            tempfile.TemporaryDirectory(prefix="imagetest-packer-", dir=_short(tempfile.gettempdir())) as scratch,
+            _scratch(claim) as scratch,
             log.open("w", encoding="utf-8") as file,
         ):
 
@@ -190,6 +201,18 @@ def _chosen(template: Template, order: BakeOrder) -> list[Block]:
     if not chosen:
         raise ConfigError(f"'only' and 'except' of {order.name!r} leave no source of {order.template.name}")
     return chosen
+
+
+@contextmanager
+def _scratch(claim: Claim) -> Iterator[str]:
+    """Give Packer a folder of its own for temporary files, which goes with it."""
+    folder = Path(_short(tempfile.gettempdir())) / f"{SCRATCH}{secrets.token_hex(4)}"
+    claim("folder", str(folder))
+    folder.mkdir(mode=0o700)
+    try:
+        yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _short(folder: str) -> str:

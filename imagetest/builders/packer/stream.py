@@ -50,6 +50,8 @@ class Transcript:
 
     show: Callable[[str, str, bool], None]
     """Called with source, text and whether it is a mere detail."""
+    started: Callable[[str], None] = lambda _container: None
+    """Called with the id of each container that Packer starts."""
     artifacts: dict[str, dict[int, dict[str, str]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(dict))
     )
@@ -81,6 +83,7 @@ class Transcript:
     def _ui(self, level: str, text: str) -> None:
         if (started := re.search(r"Container ID: ([0-9a-f]{12,64})", text)) is not None:
             self.containers.add(started[1])
+            self.started(started[1])
         headline, detail = HEADLINE.match(text), DETAIL.match(text)
         spoken = headline or detail
         if spoken is not None:
