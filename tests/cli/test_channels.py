@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from docker.errors import ImageNotFound
 
+from imagetest.promoters.docker import DockerPromoter
 from tests.dockyard import Dockyard
 from tests.workshop import Ended, Workshop, workshop_in
 
@@ -67,8 +68,7 @@ def desk(tmp_path: Path, dockyard: Dockyard) -> Iterator[Desk]:
         made.file("waivers.toml", "")
         yield made
         for tag in (TAG, f"{NAME}-other:stable"):
-            if made.tag(tag):
-                dockyard.engine.images.remove(tag, noprune=True)
+            DockerPromoter().withdraw(tag)
 
 
 def test_in_and_out_of_a_channel(desk: Desk) -> None:
