@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from imagetest.cli.common import table
-from imagetest.errors import GateClosedError, StorageError
+from imagetest.errors import GateClosedError, InfrastructureError, StorageError
+from imagetest.policy.exit_code import ExitCode
 
 if TYPE_CHECKING:
     from imagetest.config.settings import Settings
@@ -71,19 +72,15 @@ def demo() -> None:
     for number, chapter in enumerate(STORY, start=1):
         typer.echo(f"\n--- {number} of {len(STORY)}: {chapter.told}\n")
         code, document = _verify(settings, chapter, settings.state / "demo" / f"{number}-{chapter.breakage}")
+        if document is None:
+            raise InfrastructureError("an image of the story could not be judged", hint="the output above says why")
         at = _channel(settings)
         good = good or at
-        refusals = [one.control_id for one in document.verdict.objections] if document else []
-        as_told = document is not None and (
-            (code == 1 and chapter.refused_by in refusals and at == good)
-            if chapter.refused_by
-            else (code == 0 and bool(at))
-        )
-        held = held and as_told
-        rows.append([
-            chapter.breakage, "OPEN" if document and document.verdict.open else "CLOSED" if document else "not judged",
-            _few(refusals), at[:19] or "nothing",
-        ])  # fmt: skip
+        refusals = [one.control_id for one in document.verdict.objections]
+        refused = code == ExitCode.CLOSED and chapter.refused_by in refusals and at == good
+        held = held and (refused if chapter.refused_by else code == ExitCode.OPEN and bool(at))
+        verdict = "OPEN" if document.verdict.open else "CLOSED"
+        rows.append([chapter.breakage, verdict, _few(refusals), at[:19] or "nothing"])
     typer.echo("\n--- The story in one table\n")
     table(["BREAKAGE", "VERDICT", "REFUSED BY", f"CHANNEL {CHANNEL!r} POINTS AT"], rows)
     typer.echo(f"\nreports: {settings.state / 'demo'}/*/report.html")

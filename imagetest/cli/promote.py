@@ -20,6 +20,9 @@ def promote(
     what: Annotated[str, typer.Argument(help="The name of an image, the id of an assessment, or its assessment.json.")],
     channel: Annotated[str, typer.Argument(help="A channel of imagetest.toml.")],
     *,
+    despite_revoke: Annotated[
+        str, typer.Option(metavar="WHY", help="Promote content that was revoked; the reason is kept in the record.")
+    ] = "",
     config: Config = None,
 ) -> None:
     """Promote an image whose recorded assessment passes the channel's gate today."""
@@ -42,6 +45,7 @@ def promote(
         assessment, gate.decide(chosen, assessment, now=now), channel=channel,
         tag=table.tag.format(image=assessment.image.name, channel=channel), driver=wiring.driver(kind),
         promoter=wiring.promoter(kind), store=store, by=operator(), now=now,
+        despite=despite_revoke,
     )  # fmt: skip
     typer.echo(f"promoted {done.image} {done.digest} to {channel!r} as record {done.number}")
 

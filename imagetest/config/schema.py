@@ -45,7 +45,7 @@ class ImageTable(Strict):
     var_files: list[str] = []
     inputs: list[str] = []
     reuse: Literal["known", "always", "never"] = "known"
-    suites: list[str] = ["baseline"]
+    suites: Annotated[list[str], Field(min_length=1)] = ["baseline"]
     profile: str | None = None
     gate: str = "default"
     boot: BootTable = BootTable()

@@ -56,7 +56,8 @@ def resolve(value: str, settings: Settings) -> Target:
         return replace(_plain(order.name, settings), order=order)
     if path.exists():
         raise ConfigError(
-            f"--image {value!r} is no Packer template", hint="expected *.pkr.hcl, *.json or a folder of them"
+            f"--image {value!r} is no Packer template",
+            hint="expected a *.pkr.hcl or *.json file, or a folder of *.pkr.hcl files",
         )
     raise ConfigError(
         f"--image: {unknown('image', value, settings.images)}",

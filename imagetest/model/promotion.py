@@ -33,4 +33,4 @@ class Promotion:
     by: str
     at: datetime
     reason: str = ""
-    """Why it was revoked or rolled back; empty for a promotion, whose reason is its verdict."""
+    """Why it was revoked, rolled back, or promoted in spite of a revoke; a plain promotion's reason is its verdict."""

@@ -118,6 +118,7 @@ class Fleet:
             folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             host, user = keys.generate(), keys.generate()
             host.write(folder / "host")
+            (folder / "known_hosts").write_text(f"imagetest {host.public}\n")
             return Access(host=host, user=user, key_file=user.write(folder / "id"))
         except OSError as error:
             raise StorageError(f"cannot write the run's keys into {folder}: {error.strerror}") from error

@@ -25,21 +25,24 @@ def promote(
     store: Store,
     by: str,
     now: datetime,
+    despite: str = "",
 ) -> Promotion:
     """Record the promotion, then tag the image.
 
     The record comes first: a tag without a record would be a promotion that nobody can account for, while a record
-    whose tag failed is seen by `imagetest channels` and mended by promoting again. Raises GateClosedError when the
-    verdict is closed or the artifact is no longer what was tested.
+    whose tag failed is seen by `imagetest channels` and mended by promoting again. Content that was revoked comes back
+    only `despite` that, for a reason that is recorded. Raises GateClosedError when the verdict is closed, the content
+    was revoked, or the artifact is no longer what was tested.
     """
     if not verdict.open:
         reasons = "; ".join(objection.message for objection in verdict.objections[:3])
         raise GateClosedError(f"{assessment.image.name!r} is not promoted to {channel!r}: {reasons}")
     _still_the_same(assessment.image, driver)
+    _not_revoked(assessment.image, channel, store, despite)
     entry = Promotion(
         number=0, channel=channel, action=Action.PROMOTE, image=assessment.image.name, kind=assessment.image.kind,
         reference=assessment.image.reference, digest=assessment.image.digest, assessment_id=assessment.id,
-        gate=verdict.gate, by=by, at=now,
+        gate=verdict.gate, by=by, at=now, reason=despite,
     )  # fmt: skip
     with interrupts.held():
         recorded = store.promote(entry)
@@ -53,6 +56,15 @@ def _still_the_same(image: Image, driver: Driver) -> None:
         raise GateClosedError(
             f"{image.name!r} changed after it was tested: {image.digest} was judged, {now.digest} is there now",
             hint="verify it again",
+        )
+
+
+def _not_revoked(image: Image, channel: str, store: Store, despite: str) -> None:
+    record = channels.revoked(store.history(channel), channel=channel, image=image.name, digest=image.digest)
+    if record is not None and not despite:
+        raise GateClosedError(
+            f"{image.name!r} {image.digest[:19]} was revoked from {channel!r} by {record.by}: {record.reason}",
+            hint=f"bake another, or 'imagetest promote {image.name} {channel} --despite-revoke WHY'",
         )
 
 

@@ -33,6 +33,12 @@ def previous(history: Iterable[Promotion], *, channel: str, image: str) -> Promo
     return None
 
 
+def revoked(history: Iterable[Promotion], *, channel: str, image: str, digest: str) -> Promotion | None:
+    """Return the record that took this content out of a channel, unless somebody put it back in spite of that."""
+    entries = [entry for entry in _of(history, channel, image) if entry.digest == digest]
+    return entries[-1] if entries and entries[-1].action is Action.REVOKE else None
+
+
 def images(history: Iterable[Promotion], *, channel: str) -> list[str]:
     """Return the names of the images that a channel ever held."""
     return sorted({entry.image for entry in history if entry.channel == channel})

@@ -239,7 +239,8 @@ class Controller:
         if not self._config.option.collectonly:
             self._conclude(int(exitstatus))
         self._close()
-        session.exitstatus = self.ending.exit_code(int(exitstatus), self._machines)
+        if not self._config.option.collectonly:
+            session.exitstatus = self.ending.exit_code(int(exitstatus), self._machines)
 
     def _conclude(self, exitstatus: int) -> None:
         if self._machines is None:

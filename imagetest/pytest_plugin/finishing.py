@@ -92,6 +92,8 @@ class Ending:
         if machines is None and self.stopped is None and not self.leaks:
             return
         display.section("imagetest")
+        if not (self.judged or self.stopped or (machines and machines.not_judged)):
+            display.lines([Line(Style.WARN, "nothing was judged, nothing was promoted")])
         for one in self.judged:
             pages = [path for path in one.reports if path.suffix == ".html"] or one.reports
             display.lines(

@@ -40,17 +40,19 @@ class Line(NamedTuple):
 def summary(assessment: Assessment, verdict: Verdict, *, width: int = 80, report: str = "") -> list[Line]:
     """Return what a person should read first; `report` says where the whole of it lies."""
     coverage = measure(assessment, verdict)
-    lines = [
+    cut = [
         *_subject(assessment),
         Line(Style.PLAIN, f"  {'controls':9} {_counts(coverage)}"),
-        *(Line(Style.BAD, f"  run error: {error}") for error in assessment.errors),
         *_some(_failing(coverage)),
         *_some(_not_reviewed(coverage)),
         *_some(_objections(verdict, coverage, said=assessment.errors)),
-        *([Line(Style.MUTED, f"  report {report}")] if report else []),
         _answer(verdict),
     ]
-    return [Line(style, _clip(line(text), max(width, NARROWEST))) for style, text in lines]
+    # What somebody will copy, or needs in order to act, is never cut.
+    whole = [Line(Style.BAD, f"  run error: {error}") for error in assessment.errors]
+    whole += [Line(Style.MUTED, f"  report {report}")] if report else []
+    fitted = [Line(style, _clip(line(text), max(width, NARROWEST))) for style, text in cut]
+    return [*fitted[:-1], *(Line(style, line(text)) for style, text in whole), fitted[-1]]
 
 
 def _subject(assessment: Assessment) -> Iterator[Line]:
@@ -100,9 +102,11 @@ def _objections(verdict: Verdict, coverage: Coverage, *, said: tuple[str, ...]) 
     """Yield every objection; a message that stands above already is not said again."""
     reasons = {row.control.id: row.reason for row in coverage.rows}
     for objection in verdict.objections:
+        if objection.message in said:
+            continue
         about = " ".join(filter(None, (objection.rule, objection.control_id)))
         known = reasons.get(objection.control_id)
-        repeated = objection.message in said or (known and known in objection.message)
+        repeated = known and known in objection.message
         yield Line(Style.BAD, f"  objection {about}" + ("" if repeated else f": {objection.message}"))
 
 

@@ -258,10 +258,17 @@ class DockerDriver:
             raise BootError("the container ended by itself")
 
     def _failed(self, resource: str, reason: str) -> BootError:
-        return BootError(
-            f"the image did not come up: {reason}; {self.last_words(resource)}",
-            hint="try it: docker run IMAGE; it needs a command that stays; [images.NAME.boot] sets timeout and command",
-        )
+        """Say why an image did not come up: that it ended stands before whatever broke because of that."""
+        words = self.last_words(resource)
+        if self._state(resource)["Running"]:
+            hint = "[images.NAME.boot] sets timeout, ready and command"
+            return BootError(f"the image did not come up: {reason}; {words}", hint=hint)
+        with engine.translated(f"look at container {resource!r}"):
+            entrypoint = self._engine.inspect_container(resource)["Config"].get("Entrypoint")
+        hint = "it needs a command that stays; try it: docker run IMAGE"
+        if entrypoint == ["/bin/sh"]:
+            hint = "its entrypoint is /bin/sh, which Packer's docker builder may leave behind: see docs/baking.md"
+        return BootError(f"the image did not come up: the container ended by itself; {words}", hint=hint)
 
 
 def _booted(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from imagetest.drivers.docker.facts import Account, Files, account, entry
 from imagetest.errors import BootError
@@ -55,13 +55,6 @@ def _add(files: Files, folder: str, *entries: tuple[tarfile.TarInfo, bytes]) -> 
     files.add(folder, [info for info, _ in entries], {info.name: content for info, content in entries})
 
 
-def known_hosts(access: Access) -> Path:
-    """Write the pinned host key where an OpenSSH client looks for it under the alias `imagetest`."""
-    path = access.key_file.with_name("known_hosts")
-    path.write_text(f"imagetest {access.host.public}\n")
-    return path
-
-
 def login(address: Address, access: Access) -> str:
     """Return the command that opens a shell over the image's own SSH server."""
     return shlex.join([*_ssh(access), "-p", str(address.port), f"{address.user}@{address.host}"])
@@ -86,8 +79,9 @@ def login_through_gateway(container: str, user: str, access: Access) -> str:
 
 
 def _ssh(access: Access) -> list[str]:
+    known_hosts = access.key_file.with_name("known_hosts")  # pinned under the alias `imagetest`; ssh splits at blanks
     return [
         "ssh", "-F", "none", "-i", str(access.key_file), "-o", "IdentitiesOnly=yes", "-o", "HostKeyAlias=imagetest",
-        "-o", f"UserKnownHostsFile={known_hosts(access)}", "-o", "GlobalKnownHostsFile=/dev/null",
+        "-o", f'UserKnownHostsFile="{known_hosts}"', "-o", "GlobalKnownHostsFile=/dev/null",
         "-o", "StrictHostKeyChecking=yes",
     ]  # fmt: skip
