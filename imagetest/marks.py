@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+PROJECT: pytest.StashKey[Path] = pytest.StashKey()
+"""Where a run over an image keeps the folder of the project in pytest's configuration."""
 
 NOT_APPLICABLE = "not applicable: "
 """How the reason of a skipped test begins when it was skipped by `not_applicable`."""

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 REPEAT_SECONDS = 1.0
 """A second interrupt within this time says nothing new, and would only break off what the first one began."""
 
 
 class Interrupts:
-    """Turns SIGINT and SIGTERM into KeyboardInterrupt, and holds it back inside `held`.
+    """Turns SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt, and holds it back inside `held`.
 
     A resource that is made while an interrupt arrives would otherwise be lost between the request and the answer, and
     one that is being removed would stay; and a lock that a library has just taken would never be given back.
@@ -34,7 +34,9 @@ class Interrupts:
     def install(self) -> None:
         """Handle the signals from now on."""
         if not self._before:
-            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            wanted = [number for number in SIGNALS if not (nohup and number is signal.SIGHUP)]
+            self._before = {number: signal.signal(number, self._handle) for number in wanted}
 
     @property
     def pending(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Generator
 from pathlib import Path
 
@@ -84,7 +85,8 @@ class Catalogue:
 
     def _near(self, identity: str) -> list[str]:
         words = set(identity.split("-"))
-        return [one for one in self._known if words & set(one.split("-"))] or sorted(self._known)
+        near = [one for one in self._known if words & set(one.split("-"))]
+        return near or difflib.get_close_matches(identity, self._known, n=8, cutoff=0)
 
 
 def _failed(report: pytest.CollectReport, message: str) -> pytest.CollectReport:

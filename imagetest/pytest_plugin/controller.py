@@ -16,6 +16,7 @@ from imagetest.config.targets import Target, resolve, split
 from imagetest.errors import ConfigError, ImagetestError
 from imagetest.execute.interrupts import interrupts
 from imagetest.execute.redact import Redactor
+from imagetest.marks import PROJECT
 from imagetest.model.control import Profile
 from imagetest.model.finding import Check, Status
 from imagetest.pipeline.reap import reap
@@ -53,6 +54,7 @@ class Controller:
             )
         self._chosen = switch.chosen(config)
         self.settings = load(Path(option.imagetest_config) if option.imagetest_config else None)
+        config.stash[PROJECT] = self.settings.project
         self.targets = _targets(option.image, self.settings)
         self.catalogue = Catalogue(self.settings.library)
         self.profiles = {target.name: self._profile(target, option.profile) for target in self.targets}

@@ -159,8 +159,10 @@ class Machines:
         rest, up = self._booted.pop(name + REST, None), self._booted.pop(name, None)
         login = ""
         if up is not None and keep:
-            self.fleet.keep(up.instance.id)
-            login, up = up.instance.login, None
+            with self._judging(name):
+                self.fleet.keep(up.instance.id)
+                login = up.instance.login
+            up = None
         doomed = [one.instance.id for one in (rest, up) if one is not None]
         with self._judging(name):
             self.fleet.destroy_all(doomed)

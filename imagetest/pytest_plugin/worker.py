@@ -13,6 +13,7 @@ from imagetest.config.settings import load
 from imagetest.errors import LeakError, MachineLostError
 from imagetest.execute.interrupts import interrupts
 from imagetest.execute.redact import Redactor
+from imagetest.marks import PROJECT
 from imagetest.pipeline.boot import Fleet
 from imagetest.pytest_plugin import handover, switch
 from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, image_of
@@ -29,6 +30,7 @@ class Worker:
         config.args, config.option.hosts = list(told["args"]), told["hosts"]
         self._suites = {name: [Path(path) for path in paths] for name, paths in told["suites"].items()}
         settings = load(Path(told["config"]) if told["config"] else None, start=Path(told["start"]))
+        config.stash[PROJECT] = settings.project
         worker = str(config.workerinput["workerid"])  # type: ignore[attr-defined]  # pytest-xdist adds it
         self._fleet = Fleet(
             run=f"{told['run']}-{worker}", leases=wiring.leases(settings), folder=settings.state / "keys",

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from testinfra.host import Host
 
 from imagetest import not_applicable
+from imagetest.marks import PROJECT
 
 CANNOT_START = ("no hostkeys available", "Missing privilege separation directory")
 ALLOWANCES = frozenset({"listeners", "secrets", "setgid", "setuid", "shells"})
 
 
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """Refuse a `baseline.toml` with a mistake in it before anything is booted."""
+    _allowances(config)
+
+
+def _allowances(config: pytest.Config) -> dict[str, Any]:
+    path = config.stash.get(PROJECT, config.rootpath) / "baseline.toml"
+    try:
+        everything = tomllib.loads(path.read_text()) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise pytest.UsageError(f"{path} cannot be read: {error}") from error
+    for table in (everything, *everything.get("images", {}).values()):
+        if unknown := sorted(table.keys() - ALLOWANCES - {"images"}):
+            raise pytest.UsageError(f"{path}: unknown {', '.join(unknown)} (known: {', '.join(sorted(ALLOWANCES))})")
+    return everything
+
+
 @pytest.fixture
 def allowed(host: Host, pytestconfig: pytest.Config) -> dict[str, frozenset[str]]:
     """Return what the project's `baseline.toml` allows this image beyond the suite's own lists."""
-    path = pytestconfig.rootpath / "baseline.toml"
-    everywhere = tomllib.loads(path.read_text()) if path.exists() else {}
-    here = everywhere.pop("images", {}).get(host.backend.get_hostname(), {})
-    if unknown := (everywhere.keys() | here.keys()) - ALLOWANCES:
-        raise ValueError(f"{path} allows unknown things: {sorted(unknown)}; known are {sorted(ALLOWANCES)}")
+    everywhere = _allowances(pytestconfig)
+    here = everywhere.get("images", {}).get(host.backend.get_hostname(), {})
     return {name: frozenset([*everywhere.get(name, ()), *here.get(name, ())]) for name in ALLOWANCES}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 IMPURE = re.compile(
     r"\b(timestamp|(legacy_)?(isotime|strftime)|uuid|uuidv4|vault|consul_keys?|aws_secretsmanager(_raw)?|bcrypt)\b"
-    r"|\bdata\.|\bbuild\.(?!name\b|type\b)\w|\bbuild\s+[`\"]"
+    r"|\bdata\.|\bbuild\.(?!name\b|type\b)\w|\bbuild\s+[`\"]|\bpacker\.(?!version\b)\w"
 )
 """Functions and names whose value is another one each time, or that ask somebody else."""
 
@@ -118,7 +118,10 @@ def go_template(text: str, scope: Scope) -> str:
         known = {"template_dir": str(scope.root), "pwd": str(scope.cwd)}
         return known.get(name, match[0])
 
-    return GO_TEMPLATE.sub(fill, text)
+    try:
+        return GO_TEMPLATE.sub(fill, text)
+    except RecursionError as error:
+        raise UnknownValueError("a variable that refers to itself") from error
 
 
 def expression(text: str, scope: Scope) -> Any:
