@@ -11,6 +11,7 @@ from docker.errors import ImageNotFound
 
 from imagetest.promoters.docker import DockerPromoter
 from tests.dockyard import Dockyard
+from tests.volumes import small_volume
 from tests.workshop import Ended, Workshop, workshop_in
 
 pytestmark = pytest.mark.docker
@@ -202,6 +203,22 @@ def test_reports_are_written_again_from_what_is_stored(desk: Desk) -> None:
     assert (desk.folder / "report/assessment.json").read_bytes() == stored.read_bytes()
     assert full.code == 3
     assert full.err.startswith("imagetest: cannot write /dev/full/x/")
+
+
+def test_a_full_disk_costs_the_promotion_and_says_so(desk: Desk) -> None:
+    desk.image("one")
+    with small_volume(desk.folder / "reports", "8k") as reports:
+        ended = desk.pytest("--image", NAME, "--promote", "stable", "--report-dir", str(reports))
+        again = desk.imagetest(
+            "report", str(Path(__file__).parents[1] / "data/photoapp.json"), "--report-dir", str(reports)
+        )
+
+        assert sorted(path.suffix for path in reports.iterdir() if path.suffix == ".new") == []
+    assert ended.code == again.code == 3
+    assert "No space left on device" in ended.text
+    assert again.err.startswith(f"imagetest: cannot write {reports}/")
+    assert "Traceback" not in ended.text + again.text
+    assert desk.tag() == ""
 
 
 def test_there_is_nothing_to_reap(desk: Desk) -> None:

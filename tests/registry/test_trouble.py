@@ -18,20 +18,16 @@ from imagetest.registry.store import SqlStore
 from tests.nouns import record
 from tests.registry.conftest import statement
 from tests.registry.postgres import Server
+from tests.volumes import small_volume
 
 ENTRY = record(Action.PROMOTE, "sha256:a")
 
 
 @pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of 512 kB."""
-    folder = tmp_path / "volume"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "none", folder], check=False, capture_output=True)
-    if done.returncode:
-        pytest.skip(f"this account may not mount: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    """Give a file system that is soon full."""
+    with small_volume(tmp_path / "volume") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_said_and_what_was_recorded_stays(volume: Path) -> None:

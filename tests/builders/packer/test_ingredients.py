@@ -249,6 +249,7 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     "isotime": (hcl(shell('inline = ["echo {{isotime}}"]')), "isotime"),
     "legacy_isotime()": (hcl(shell('inline = ["${legacy_isotime("2006")}"]')), "inline"),
     "the build's own id": (hcl(shell('inline = ["echo ${build.ID}"]')), "inline"),
+    "a version of HCP's": (hcl(shell('inline = ["echo ${packer.versionFingerprint}"]')), "inline"),
     "vault()": (hcl(shell('inline = [vault("a", "b")]')), "inline"),
     "vault() as a default": (hcl("", before='variable "a" {\n default = vault("a", "b")\n}\n'), "variable 'a'"),
     "a data source": (hcl("", before='data "amazon-ami" "x" {\n}\n'), "data sources"),
@@ -470,6 +471,13 @@ def test_the_environment_that_json_reads_is_an_input(project: Project, monkeypat
         ({"provisioners": [{"type": "shell-local", "command": "date"}]}, "shell-local"),
         ({"provisioners": [{"type": "chef-solo"}]}, "chef-solo"),
         ({"builders": [{"type": "amazon-ebs"}]}, "amazon-ebs"),
+        (
+            {
+                "variables": {"a": "{{user `b`}}", "b": "{{user `a`}}"},
+                "provisioners": [{"type": "shell", "script": "{{user `a`}}"}],
+            },
+            "refers to itself",
+        ),
     ],
 )
 def test_what_json_leaves_unknown_is_named(project: Project, tables: dict[str, object], said: str) -> None:
