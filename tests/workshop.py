@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -142,9 +144,10 @@ class Workshop:
 @contextmanager
 def workshop_in(folder: Path, dockyard: Dockyard) -> Iterator[Workshop]:
     """Give a project whose base carries the tests' label, which what is baked from it inherits; nothing may be left."""
-    scratch, own, project = folder / "scratch", folder / "config" / ".packer.d", folder / "project"
-    for one in (scratch, own, project):
+    own, project = folder / "config" / ".packer.d", folder / "project"
+    for one in (own, project):
         one.mkdir(parents=True)
+    scratch = Path(tempfile.mkdtemp(prefix="imagetest-test-"))  # with a name as short as it is elsewhere
     environment = {"TMPDIR": str(scratch), "PACKER_CONFIG_DIR": str(own.parent)}
     if PLUGINS.is_dir():
         environment["PACKER_PLUGIN_PATH"] = str(PLUGINS)
@@ -152,7 +155,9 @@ def workshop_in(folder: Path, dockyard: Dockyard) -> Iterator[Workshop]:
 
     assert eventually(lambda: not dockyard.containers(), seconds=5)
     assert [path.name for path in own.iterdir() if path.name.startswith("tmp")] == []
-    assert [path.name for path in scratch.iterdir() if any(path.iterdir())] == []
+    left = [path.name for path in scratch.iterdir() if not path.is_dir() or any(path.iterdir())]
+    shutil.rmtree(scratch)
+    assert left == []
 
 
 def eventually(condition: Callable[[], object], *, seconds: float = 30) -> bool:

@@ -57,6 +57,14 @@ def test_a_bake_is_repeated_only_when_something_changed(workshop: Workshop, dock
     assert dockyard.engine.images.get(digests(rebaked.out)["docker.web"]).id
 
 
+def test_a_long_folder_for_temporary_files_does_not_crash_packer(workshop: Workshop, tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    done = workshop.imagetest("bake", "web", TMPDIR=str(long))
+
+    assert done.code == 0, done.text
+
+
 def test_rebake_bakes_what_did_not_change(workshop: Workshop) -> None:
     workshop.imagetest("bake", "web")
     again = workshop.imagetest("bake", "web", "--rebake", "--verbose")
