@@ -61,9 +61,9 @@ class Interrupts:
             signal.signal(number, handler)
         self._before = {}
 
-    def retire(self) -> None:
-        """Put the handlers back; after an interrupt the process is ending, and further ones are ignored instead."""
-        ending = self._came
+    def retire(self, *, ending: bool = False) -> None:
+        """Put the handlers back; in a process that is ending, as after an interrupt, ignore what comes now instead."""
+        ending = ending or self._came
         self.restore()
         for number in SIGNALS if ending else ():
             signal.signal(number, signal.SIG_IGN)  # a handler of Python's would not outlive the interpreter's own end

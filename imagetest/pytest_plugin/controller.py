@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 from collections import defaultdict
 from pathlib import Path
@@ -74,7 +75,7 @@ class Controller:
         self._switchboard = Switchboard(machine=self._machine, recorder=self._recorder, on_lost=self._lost)
         switch.install(config, self._switchboard, self._observer, self.catalogue)
         interrupts.install()
-        config.add_cleanup(interrupts.retire)
+        config.add_cleanup(lambda: interrupts.retire(ending=_is_the_program()))
         config.add_cleanup(self._close)
         atexit.register(self._close)
 
@@ -230,9 +231,12 @@ class Controller:
     # -- the end
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_keyboard_interrupt(self) -> None:
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Bring the run to its end, however often the user asks for it."""
         interrupts.hold()
+        # A signal may arrive at an instruction that belongs to no line, which pytest's traceback cannot show.
+        lines = [(entry, getattr(entry._rawentry, "tb_lineno", None)) for entry in excinfo.traceback]  # noqa: SLF001
+        excinfo.traceback = type(excinfo.traceback)([entry for entry, number in lines if number is not None])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -317,6 +321,14 @@ def _origin(target: Target) -> str:
     if target.order is None:
         return f"{target.plan.driver}:{target.reference}"
     return f"{target.order.template.name}, source {target.source}"
+
+
+def _is_the_program() -> bool:
+    """Say whether this process is pytest and ends with it, rather than a program that calls pytest."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    name = spec.name if spec is not None else Path(getattr(main, "__file__", None) or "").stem
+    return name in {"pytest.__main__", "pytest", "py"}
 
 
 def _unusual(exitstatus: int) -> list[str]:
