@@ -8,7 +8,8 @@ import tarfile
 from pathlib import PurePosixPath
 
 from imagetest.drivers.docker.facts import Account, Files, account, entry
-from imagetest.errors import BootError
+from imagetest.errors import BootError, EngineError
+from imagetest.execute.engine import NotFound
 from imagetest.model.instance import Address
 from imagetest.ports import Access
 
@@ -47,12 +48,15 @@ def place(files: Files, access: Access, user: str) -> None:
 
 
 def _add(files: Files, folder: str, *entries: tuple[tarfile.TarInfo, bytes]) -> None:
-    if not files.exists(folder):
+    try:
+        files.add(folder, [info for info, _ in entries], {info.name: content for info, content in entries})
+    except EngineError as error:
+        if not isinstance(error.__cause__, NotFound):
+            raise
         raise BootError(
             f"the image has no folder {folder!r} to place a key in",
             hint="set boot.ssh to 'gateway', which needs none, or name another user with boot.user",
-        )
-    files.add(folder, [info for info, _ in entries], {info.name: content for info, content in entries})
+        ) from error
 
 
 def login(address: Address, access: Access) -> str:
