@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,14 +30,24 @@ def connect() -> docker.APIClient:
     """
     try:
         if os.environ.get("DOCKER_HOST"):
+            _knock(os.environ["DOCKER_HOST"])
             return docker.from_env(timeout=TIMEOUT_SECONDS).api
         name = os.environ.get("DOCKER_CONTEXT")
         context = ContextAPI.get_context(name)
         if context is None:
             raise EngineError(f"there is no Docker context {name!r}", hint="'docker context ls' lists what there is")
+        _knock(context.Host)
         return docker.APIClient(base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=TIMEOUT_SECONDS)
     except (DockerException, requests.RequestException, OSError) as error:
         raise EngineError(f"no Docker engine answers: {_reason(error)}", hint=_remedy(error)) from error
+
+
+def _knock(host: str | None) -> None:
+    """Find out whether somebody listens, because docker-py leaves the socket of a refused connection unclosed."""
+    if host is not None and host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(TIMEOUT_SECONDS)
+            door.connect(host.removeprefix("unix://"))
 
 
 @contextmanager
