@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,8 +13,9 @@ from imagetest.execute.keys import KeyPair
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.image import Bake, Image, Input
 from imagetest.model.instance import Boot, Instance
-from imagetest.model.plan import BakeOrder, BootPlan
+from imagetest.model.plan import BakeOrder, BootPlan, Scope
 from imagetest.model.promotion import Promotion
+from imagetest.model.snapshot import Family, Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +150,21 @@ class Driver(Protocol):
         ...
 
 
+class Collector(Protocol):
+    """Reads one family of facts of a machine, and never changes it."""
+
+    name: str
+    """The family: `packages`."""
+
+    def script(self, scope: Scope) -> str:
+        """Return shell commands for a POSIX `sh`; each `ask NAME COMMAND ARGUMENT...` of them makes one part."""
+        ...
+
+    def read(self, parts: Mapping[str, Part]) -> Family:
+        """Return the facts in the parts, and a gap for whatever a part does not tell."""
+        ...
+
+
 class Reporter(Protocol):
     """Renders an assessment and its verdict as one file; it decides nothing."""
 
@@ -197,6 +213,6 @@ class Store(Protocol):
 
 
 __all__ = [
-    "Access", "Artifact", "Bake", "Booted", "Builder", "Driver", "Event", "Ingredients", "Progress", "Promoter",
-    "Reporter", "Store",
+    "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Family", "Ingredients", "Part",
+    "Progress", "Promoter", "Reporter", "Store",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imagetest.config import plugins
 from imagetest.config.settings import Settings
 from imagetest.execute.leases import Leases
-from imagetest.ports import Builder, Driver, Promoter, Reporter, Store
+from imagetest.ports import Builder, Collector, Driver, Promoter, Reporter, Store
 
 
 def builder(name: str = "packer") -> Builder:
@@ -23,6 +23,11 @@ def driver(name: str) -> Driver:
 def reporters() -> tuple[Reporter, ...]:
     """Return every reporter that is installed."""
     return tuple(plugins.load("reporters", name)() for name in plugins.names("reporters"))
+
+
+def collectors() -> tuple[Collector, ...]:
+    """Return every collector that is installed, in the order of their names."""
+    return tuple(plugins.load("collectors", name)() for name in plugins.names("collectors"))
 
 
 def promoter(kind: str) -> Promoter:

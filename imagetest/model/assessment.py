@@ -9,6 +9,7 @@ from imagetest.model.control import Control, Profile
 from imagetest.model.finding import Check, Finding
 from imagetest.model.image import Bake, Image
 from imagetest.model.instance import Boot
+from imagetest.model.parity import Parity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,8 @@ class Assessment:
     checks: tuple[Check, ...] = ()
     findings: tuple[Finding, ...] = ()
     """One for each control in `controls`."""
+    parities: tuple[Parity, ...] = ()
+    """Whether production, its groups and the other platforms are what was tested; empty where nobody asked."""
     errors: tuple[str, ...] = ()
     """What kept the run from judging: a suite that could not be collected, a machine that was lost, an interrupt."""
     tools: tuple[Tool, ...] = ()

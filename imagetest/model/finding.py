@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from imagetest.model.drift import Drift
+
 
 class Status(enum.Enum):
     """Outcomes from best to worst; a control with several checks takes its worst."""
@@ -68,6 +70,8 @@ class Check:
     started: datetime | None = None
     seconds: float = 0.0
     commands: tuple[Command, ...] = ()
+    drifts: tuple[Drift, ...] = ()
+    """What it compared, for a check that compares states."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

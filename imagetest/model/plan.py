@@ -48,3 +48,19 @@ class BootPlan:
     """Seconds until a boot that has not come up is given up."""
     command_timeout: float = 120.0
     """Seconds that one command of a check may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What a snapshot looks at, where that is a choice."""
+
+    roots: tuple[str, ...] = ("/etc", "/usr/local", "/opt", "/srv", "/root", "/boot", "/var/spool/cron")
+    """Folders whose files are compared with their content."""
+    listed: tuple[str, ...] = ()
+    """Folders of whose files only type, mode, owner, size and link target are compared."""
+    excluded: tuple[str, ...] = ()
+    """Folders within those that nobody looks into."""
+    changed_since: float | None = None
+    """A POSIX time by the machine's own clock: what changed after it in `listed` is compared with its content."""
+    only: tuple[str, ...] = ()
+    """The names of the collectors to ask; none means all."""

@@ -35,6 +35,10 @@ class CommandTimeoutError(Exception):
     """A command ran for longer than it may."""
 
 
+class TooMuchOutputError(Exception):
+    """A command said more than its caller would hold."""
+
+
 class Shell:
     """A POSIX shell over one SSH channel.
 
@@ -60,17 +64,20 @@ class Shell:
         except CommandTimeoutError as error:
             raise MachineLostError(f"/bin/sh did not answer within {timeout:g} seconds") from error
 
-    def run(self, command: str | bytes, *, timeout: float) -> Answer:
+    def run(self, command: str | bytes, *, timeout: float, limit: int | None = None) -> Answer:
         """Run a command to its end.
 
-        Raises CommandTimeoutError after `timeout` seconds, after which this shell is of no more use, and
-        MachineLostError when the connection ends.
+        Raises CommandTimeoutError after `timeout` seconds and TooMuchOutputError when it says more than `limit` bytes,
+        after either of which this shell is of no more use, and MachineLostError when the connection ends.
         """
         try:
             with interrupts.held():
                 self._channel.settimeout(timeout)
                 self._send(self._framed(command))
-                return self._answer(time.monotonic() + timeout)
+                return self._answer(time.monotonic() + timeout, limit)
+        except TooMuchOutputError:
+            self.close()
+            raise
         except TimeoutError as error:
             self.close()
             raise CommandTimeoutError(f"no answer within {timeout:g} seconds") from error
@@ -100,7 +107,7 @@ class Shell:
         except OSError:
             return  # it ended before it heard us: what it said instead is still to be read
 
-    def _answer(self, deadline: float) -> Answer:
+    def _answer(self, deadline: float, limit: int | None) -> Answer:
         """Read both streams as they come: one left unread would fill the window that they share, and stop the other."""
         out, err = _Stream(self._mark), _Stream(self._mark)
         while out.exit_code is None or err.exit_code is None:
@@ -111,6 +118,8 @@ class Shell:
                 out.add(self._channel.recv(CHUNK))
             if self._channel.recv_stderr_ready():
                 err.add(self._channel.recv_stderr(CHUNK))
+            if limit is not None and out.size + err.size > limit:
+                raise TooMuchOutputError(f"more than {limit} bytes of output")
         return Answer(exit_code=out.exit_code, stdout=out.content(), stderr=err.content())
 
     def _wait(self, deadline: float) -> bool:
@@ -156,6 +165,11 @@ class _Stream:
         self._data += chunk
         if self.exit_code is None and (end := self._end.search(self._data, seen)):
             self.exit_code, self._length = int(end[1]), end.start()
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes came."""
+        return len(self._data)
 
     def content(self) -> bytes:
         """Return what stands between the marks."""

@@ -31,7 +31,7 @@ def test_a_document_comes_back_as_it_was(assessment: Assessment, verdict: Verdic
     assert encode(decode(encode(document))) == encode(document)
 
 
-@pytest.mark.parametrize("name", ["assessment.json", "photoapp.json"])
+@pytest.mark.parametrize("name", ["assessment.json", "assessment-first.json", "photoapp.json"])
 def test_documents_of_earlier_versions_still_load(name: str) -> None:
     document = decode((DATA / name).read_bytes(), origin=name)
 

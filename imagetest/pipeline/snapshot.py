@@ -1,0 +1,67 @@
+"""Take the snapshot of a machine: all collectors in one round trip."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from imagetest.errors import MachineLostError
+from imagetest.model.plan import Scope
+from imagetest.model.snapshot import Family, Gap, Part, Snapshot
+from imagetest.ports import Collector
+from imagetest.transport.batch import TOTAL_LIMIT, Batch
+from imagetest.transport.shell import CommandTimeoutError, Shell, TooMuchOutputError
+
+SECONDS = 120.0
+"""How long a machine may take to answer."""
+
+
+def take(
+    shell: Shell,
+    collectors: Sequence[Collector],
+    *,
+    subject: str,
+    digest: str = "",
+    scope: Scope = Scope(),  # noqa: B008 - immutable
+    sudo: bool = False,
+    timeout: float = SECONDS,
+) -> Snapshot:
+    """Ask every collector of the scope at once.
+
+    Raises MachineLostError when the machine does not answer to the end within `timeout` seconds, or says more than can
+    be held. A collector that fails is a gap.
+    """
+    asked = [one for one in collectors if not scope.only or one.name in scope.only]
+    batch = Batch({"machine": "ask user id -un", **{one.name: one.script(scope) for one in asked}})
+    taken, clock = datetime.now(UTC), time.monotonic()
+    try:
+        answer = shell.run(batch.script(sudo=sudo), timeout=timeout, limit=TOTAL_LIMIT)
+    except CommandTimeoutError as error:
+        raise MachineLostError(
+            f"{subject!r} did not tell its state within {timeout:g} seconds", hint="is one of its file systems stuck?"
+        ) from error
+    except TooMuchOutputError as error:
+        raise MachineLostError(f"{subject!r} told more of its state than can be held: {error}") from error
+    seconds = time.monotonic() - clock
+    parts = batch.parts(answer)
+    if "user" not in parts["machine"]:
+        said = answer.stderr.decode(errors="replace").strip().splitlines()
+        raise MachineLostError(f"{subject!r} did not tell its state: {said[-1] if said else 'it said nothing'}")
+    return Snapshot(
+        subject=subject,
+        digest=digest,
+        user=parts["machine"]["user"].stdout.decode(errors="replace").strip(),
+        taken=taken,
+        seconds=round(seconds, 3),
+        families=tuple(_read(one, parts[one.name]) for one in asked),
+    )
+
+
+def _read(collector: Collector, parts: Mapping[str, Part]) -> Family:
+    """Return a family; an answer that its collector cannot make sense of tells nothing."""
+    try:
+        return collector.read(parts)
+    except (ValueError, LookupError) as error:
+        gap = Gap(reason=f"its answer makes no sense: {error}")
+        return Family(name=collector.name, noun=collector.name, facts={}, gaps=(gap,))
