@@ -48,6 +48,7 @@ class ImageTable(Strict):
     suites: Annotated[list[str], Field(min_length=1)] = ["baseline"]
     profile: str | None = None
     gate: str = "default"
+    allowances: list[str] = []
     boot: BootTable = BootTable()
 
 
@@ -56,6 +57,7 @@ class GateTable(Strict):
 
     tolerate: list[Literal["unrated", "low", "medium", "high"]] = []
     waivers: list[str] = []
+    parity: list[Literal["environment", "group", "platform"]] = []
 
 
 class ChannelTable(Strict):
@@ -63,6 +65,32 @@ class ChannelTable(Strict):
 
     gate: str = "default"
     tag: str = "{image}:{channel}"
+
+
+class GroupTable(Strict):
+    """`[environments.NAME.groups.NAME]`: hosts that should be alike."""
+
+    hosts: Annotated[list[str], Field(min_length=1)]
+    image: str | None = None
+    allowances: list[str] = []
+
+
+class EnvironmentTable(Strict):
+    """`[environments.NAME]`: live hosts, which are looked at and never changed."""
+
+    ssh_config: str | None = None
+    sudo: bool = False
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    allowances: list[str] = []
+    groups: Annotated[dict[Name, GroupTable], Field(min_length=1)]
+
+
+class SnapshotTable(Strict):
+    """`[snapshot]`: which files a snapshot looks at."""
+
+    roots: list[str] | None = None
+    listed: list[str] = []
+    excluded: list[str] = []
 
 
 class ProjectTable(Strict):
@@ -79,3 +107,5 @@ class File(Strict):
     images: dict[Name, ImageTable] = {}
     gates: dict[Name, GateTable] = {}
     channels: dict[Name, ChannelTable] = {}
+    environments: dict[Name, EnvironmentTable] = {}
+    snapshot: SnapshotTable = SnapshotTable()

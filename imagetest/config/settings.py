@@ -13,11 +13,16 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from imagetest.config import plugins, schema
+from imagetest.config.allowances import load_allowances
+from imagetest.config.environments import environments, scope
 from imagetest.config.mistakes import Mistakes, read_toml, unknown
 from imagetest.config.suites import Library
 from imagetest.config.waivers import load_waivers
 from imagetest.errors import ConfigError
 from imagetest.model.control import Severity
+from imagetest.model.drift import Allowance
+from imagetest.model.parity import ParityKind
+from imagetest.model.plan import Environment, Scope
 from imagetest.policy.gate import Gate
 
 FILE_NAME = "imagetest.toml"
@@ -39,6 +44,11 @@ class Settings:
     images: Mapping[str, schema.ImageTable] = field(default_factory=dict)
     gates: Mapping[str, Gate] = field(default_factory=lambda: {"default": Gate(name="default")})
     channels: Mapping[str, schema.ChannelTable] = field(default_factory=dict)
+    environments: Mapping[str, Environment] = field(default_factory=dict)
+    allowances: Mapping[str, tuple[Allowance, ...]] = field(default_factory=dict)
+    """By image: what may differ between its platforms."""
+    scope: Scope = field(default_factory=Scope)
+    """What a snapshot looks at."""
     registry: str = ""
     """An SQLAlchemy URL; empty for a SQLite file in the state folder."""
     state: Path = Path(".imagetest")
@@ -59,6 +69,14 @@ class Settings:
         if name not in self.channels:
             raise ConfigError(unknown("channel", name, self.channels), hint=f"declare it: [channels.{name}]")
         return self.channels[name]
+
+    def environment(self, name: str) -> Environment:
+        """Return an environment. Raises ConfigError when the file does not declare it."""
+        if name not in self.environments:
+            raise ConfigError(
+                unknown("environment", name, self.environments), hint=f"declare it: [environments.{name}.groups.GROUP]"
+            )
+        return self.environments[name]
 
     @property
     def library(self) -> Library:
@@ -159,8 +177,11 @@ def _known_keys(place: list[Any]) -> list[str]:
         ("images", "*", "boot"): schema.BootTable,
         ("gates", "*"): schema.GateTable,
         ("channels", "*"): schema.ChannelTable,
+        ("environments", "*"): schema.EnvironmentTable,
+        ("environments", "*", "groups", "*"): schema.GroupTable,
+        ("snapshot",): schema.SnapshotTable,
     }
-    table = inner.get(tuple("*" if depth == 1 else str(part) for depth, part in enumerate(place)), table)
+    table = inner.get(tuple("*" if depth in {1, 3} else str(part) for depth, part in enumerate(place)), table)
     return [info.alias or name for name, info in table.model_fields.items()]
 
 
@@ -171,6 +192,7 @@ def _settings(file: Path, parsed: schema.File, mistakes: Mistakes) -> Settings:
             name=name,
             tolerate=frozenset(Severity(severity) for severity in table.tolerate),
             waivers=load_waivers([project / path for path in table.waivers], ("gates", name, "waivers"), mistakes),
+            parity=frozenset(ParityKind(kind) for kind in table.parity),
         )
         for name, table in parsed.gates.items()
     }
@@ -181,6 +203,14 @@ def _settings(file: Path, parsed: schema.File, mistakes: Mistakes) -> Settings:
         images=parsed.images,
         gates=gates,
         channels=parsed.channels,
+        environments=environments(project, parsed, mistakes),
+        allowances={
+            name: load_allowances(
+                [project / path for path in table.allowances], ("images", name, "allowances"), mistakes
+            )
+            for name, table in parsed.images.items()
+        },
+        scope=scope(parsed.snapshot, mistakes),
         registry=_registry(project, parsed.imagetest.registry),
         state=project / parsed.imagetest.state,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagetest.model.drift import Allowance
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BakeOrder:
@@ -48,6 +50,32 @@ class BootPlan:
     """Seconds until a boot that has not come up is given up."""
     command_timeout: float = 120.0
     """Seconds that one command of a check may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Live hosts that should be alike."""
+
+    name: str
+    hosts: tuple[str, ...]
+    """As a person writes them after `ssh`: an alias of ssh_config, `USER@HOST` or `HOST:PORT`."""
+    image: str = ""
+    """The name of the image that they were booted from; empty when the configuration does not say."""
+    allowances: tuple[Allowance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Live hosts by group, such as production's; they are looked at and never changed."""
+
+    name: str
+    groups: tuple[Group, ...]
+    ssh_config: Path | None = None
+    """None for the user's own."""
+    sudo: bool = False
+    """Whether to look as root, by a sudo that asks for no password."""
+    timeout: float = 120.0
+    """Seconds that one host may take to answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

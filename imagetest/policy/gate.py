@@ -13,7 +13,9 @@ from datetime import datetime
 from imagetest.model.assessment import Assessment, Objection, Verdict
 from imagetest.model.control import Severity
 from imagetest.model.finding import Finding, Status, Waiver
+from imagetest.model.parity import ParityKind
 from imagetest.policy.coverage import holds, utc
+from imagetest.policy.wording import comparison_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Gate:
     tolerate: frozenset[Severity] = frozenset()
     """Severities whose failed controls do not object; errors and controls that nobody reviewed always do."""
     waivers: tuple[Waiver, ...] = ()
+    parity: frozenset[ParityKind] = frozenset()
+    """Kinds of parity that must have been proved."""
 
 
 Rule = Callable[[Gate, Assessment, datetime], Iterator[Objection]]
@@ -101,6 +105,24 @@ def waivers_are_in_force(gate: Gate, assessment: Assessment, now: datetime) -> I
             )
 
 
+def parity_holds(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object to every machine that was held against another and is not what it should be, required or not."""
+    for parity in assessment.parities:
+        name = f"{parity.kind.value} {parity.name}"
+        if not parity.comparisons:
+            yield Objection(rule="parity-holds", message=f"{name}: nothing was compared")
+        for one in parity.comparisons:
+            if not one.holds:
+                yield Objection(rule="parity-holds", message=f"{name}: {comparison_words(one)}")
+
+
+def required_parity_was_proved(gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object when a kind of parity that the gate requires was not looked at."""
+    proved = {parity.kind for parity in assessment.parities}
+    for kind in sorted(gate.parity - proved, key=lambda one: one.value):
+        yield Objection(rule="required-parity-was-proved", message=f"{kind.value} parity was not looked at")
+
+
 RULES: tuple[Rule, ...] = (
     run_was_complete,
     subject_is_known,
@@ -110,6 +132,8 @@ RULES: tuple[Rule, ...] = (
     required_controls_were_reviewed,
     checks_were_reviewed,
     waivers_are_in_force,
+    parity_holds,
+    required_parity_was_proved,
 )
 """In-tree only: a package on the path must not be able to loosen the gate."""
 
