@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -88,6 +89,29 @@ def piped(*argv: str, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[byt
         return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, cwd=cwd, env=env, start_new_session=True)
     except OSError as error:
         raise _cannot_start(argv[0], error) from error
+
+
+class Dialogue:
+    """A program that is spoken to through a socket, such as the ProxyCommand of ssh_config(5)."""
+
+    def __init__(self, command: str) -> None:
+        """Start a command of the shell's. Raises ProcessError when there is no shell."""
+        self.socket, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._child = subprocess.Popen(
+                    ["/bin/sh", "-c", f"exec {command}"], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            self.socket.close()
+            raise _cannot_start("/bin/sh", error) from error
+
+    def close(self) -> None:
+        """Hang up, and wait for the program's end."""
+        self.socket.close()
+        self._child.terminate()
+        self._child.wait()
 
 
 def stream(
