@@ -26,10 +26,13 @@ class Fleet:
         self._drivers = drivers
         self._up: dict[str, tuple[Driver, Booted | None]] = {}
 
-    def boot(self, image: Image, plan: BootPlan, progress: Progress) -> Booted:
-        """Boot an image as it ships. Raises BootError, after removing what was made."""
+    def boot(self, image: Image, plan: BootPlan, progress: Progress, suffix: str = "") -> Booted:
+        """Boot an image as it ships; `suffix` tells further instances of one image from the first.
+
+        Raises BootError, after removing what was made.
+        """
         return self._start(
-            image, plan.driver, "", lambda driver, resource, access: driver.boot(
+            image, plan.driver, suffix, lambda driver, resource, access: driver.boot(
                 image, plan, resource=resource, access=access, progress=progress
             )
         )  # fmt: skip

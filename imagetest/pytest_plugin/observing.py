@@ -59,6 +59,7 @@ class Observer:
             started=datetime.fromtimestamp(call.start, UTC),
             seconds=round(call.duration, 6),
             commands=self._recorder.take(),
+            drifts=self._recorder.take_drifts(),
         )
         observation = Observation(image=image, check=check, concluded=status is not None, lost=self.lost.get(image, ""))
         setattr(report, ATTRIBUTE, msgspec.to_builtins(observation))
@@ -81,7 +82,7 @@ def merged(before: Check | None, now: Observation) -> Check:
         return now.check
     commands: tuple[Command, ...] = before.commands + now.check.commands
     seconds = round(before.seconds + now.check.seconds, 6)
-    whole = replace(before, commands=commands, seconds=seconds)
+    whole = replace(before, commands=commands, seconds=seconds, drifts=before.drifts + now.check.drifts)
     if not now.concluded:
         return whole
     return replace(whole, status=now.check.status, message=now.check.message, detail=now.check.detail)

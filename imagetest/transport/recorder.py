@@ -1,4 +1,4 @@
-"""Record every command that a check runs, as evidence."""
+"""Record every command that a check runs, and every comparison that it makes, as evidence."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from imagetest.model.drift import Drift
 from imagetest.model.finding import Command, Output
 from imagetest.transport.shell import Answer
 
@@ -19,6 +20,7 @@ class Recorder:
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
         self._commands: list[Command] = []
+        self._drifts: list[Drift] = []
 
     def record(self, command: str, answer: Answer | None, *, started: float, seconds: float, machine: str = "") -> None:
         """Add a command; `started` is a POSIX time, and no answer means that none came."""
@@ -33,6 +35,15 @@ class Recorder:
                 machine=machine,
             )
         )
+
+    def compared(self, drift: Drift) -> None:
+        """Add the outcome of a comparison of two states."""
+        self._drifts.append(drift)
+
+    def take_drifts(self) -> tuple[Drift, ...]:
+        """Return what was compared since the last call."""
+        taken, self._drifts = tuple(self._drifts), []
+        return taken
 
     def take(self) -> tuple[Command, ...]:
         """Return what was recorded since the last call."""
