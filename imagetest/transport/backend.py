@@ -22,6 +22,9 @@ NAME = "imagetest"
 REST = "+at-rest"
 """What follows a name when the image before its first boot is meant."""
 
+LIVE = "+on-"
+"""What stands between the name of an image and that of a live host that is held against it."""
+
 COMMAND_SECONDS = 120.0
 """How long a command of a check may run when nobody says."""
 
@@ -35,6 +38,8 @@ class Machine:
     """A connection that is open already."""
     timeout: float = COMMAND_SECONDS
     """Seconds that one command may take."""
+    sudo: bool = False
+    """Whether commands run as root, by a sudo that asks for no password."""
 
 
 class Switchboard:
@@ -110,7 +115,7 @@ class Line:
         if self._transport is None:
             self._transport = machine.transport or connection.connect(machine.address)
         if self._shell is None:
-            self._shell = Shell(self._transport)
+            self._shell = Shell(self._transport, sudo=machine.sudo)
         return self._shell, machine
 
 

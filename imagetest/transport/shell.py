@@ -47,16 +47,17 @@ class Shell:
     what an earlier command left running may go on writing.
     """
 
-    def __init__(self, transport: paramiko.Transport, *, timeout: float = 30) -> None:
+    def __init__(self, transport: paramiko.Transport, *, timeout: float = 30, sudo: bool = False) -> None:
         """Start the shell; a banner that a login shell prints is thrown away.
 
+        With `sudo` it runs as root, where sudo asks for no password.
         Raises MachineLostError when no shell answers within `timeout` seconds.
         """
         self._mark = os.urandom(16).hex()
         try:
             with interrupts.held():
                 self._channel = transport.open_session(timeout=timeout)
-                self._channel.exec_command("exec /bin/sh")
+                self._channel.exec_command("exec sudo -n /bin/sh" if sudo else "exec /bin/sh")
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise MachineLostError(f"no shell could be started: {error}") from error
         try:
