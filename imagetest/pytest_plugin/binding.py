@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,12 @@ def check_id(item: pytest.Item, image: str) -> str:
 def controls_of(item: pytest.Item) -> tuple[str, ...]:
     """Return the controls that a test is bound to, in the order of its decorators."""
     return tuple(dict.fromkeys(str(one) for mark in item.iter_markers("control") for one in mark.args))
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    """Return the names of the fixtures that a test asks for, itself or through others."""
+    names: Sequence[str] = getattr(item, "fixturenames", ())
+    return names
 
 
 def title_of(item: pytest.Item) -> str:

@@ -25,7 +25,8 @@ from imagetest.policy.assess import Collected, scope
 from imagetest.policy.exit_code import ExitCode
 from imagetest.ports import Event
 from imagetest.pytest_plugin import switch
-from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, image_of
+from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, fixtures_of, image_of
+from imagetest.pytest_plugin.changes import FIXTURE, Changes, Watching
 from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.finishing import Ending
 from imagetest.pytest_plugin.machines import Machines
@@ -68,6 +69,9 @@ class Controller:
         self._machines: Machines | None = None
         self._at_rest: set[str] = set()
         """The images that some test wants at rest."""
+        self._watching = Watching(lambda: self.machines, self.settings)
+        self._watched: dict[str, list[str]] = defaultdict(list)
+        """By image, the checks that judge whether all others changed it."""
         self._warm_up: threading.Thread | None = None
         self._direct_tests(config)
         self._recorder = Recorder(self._redact)
@@ -112,8 +116,11 @@ class Controller:
         """Keep each image to its own suites, and run all tests of one image before those of the next."""
         switch.keep_to_suites(items, self._suites)
         order = {target.name: number for number, target in enumerate(self.targets)}
-        items.sort(key=lambda item: order.get(image_of(item), -1))
-        self._at_rest = {image_of(item) for item in items if "at_rest" in getattr(item, "fixturenames", ())}
+        items.sort(key=lambda item: (order.get(image_of(item), -1), FIXTURE in fixtures_of(item)))
+        for item in items:
+            if FIXTURE in fixtures_of(item):
+                self._watched[image_of(item)].append(check_id(item, image_of(item)))
+        self._at_rest = {image_of(item) for item in items if "at_rest" in fixtures_of(item)}
         self._note(items, deselected=False)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -144,7 +151,20 @@ class Controller:
             self._warm_up.start()
         if name and not (self.machines.boot(name, rest=name in self._at_rest) and name not in self.machines.not_judged):
             return True
+        self._watch()
         return None
+
+    def _watch(self) -> None:
+        """Remember the state of machines that were just booted, where a check wants to know what became of it."""
+        for name in self._watched.keys() & set(self.machines.up()):
+            with self.machines.judging(name):
+                self._watching.begin(name)
+
+    def changes(self, name: str) -> Changes:
+        """Say what the checks of an image did to its machine so far."""
+        found = self._watching.end(name, self._checks(name).values())
+        self._recorder.compared(found.drift)
+        return found
 
     def pytest_runtest_logfinish(self) -> None:
         """Remove the instances whose last test has run, so that many images never stand at once."""
@@ -215,6 +235,7 @@ class Controller:
             if not self._prepare():
                 pytest.exit("no image could be judged", returncode=ExitCode.NOT_JUDGED)
             self.machines.boot_all()
+            self._watch()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -252,6 +273,7 @@ class Controller:
         if self._machines is None:
             return
         for name in self.machines.up():
+            self._checks(name).update(self._watching.supersede(name, self._checks(name), self._watched[name]))
             self._dismiss(name)
         for name, verification in self.machines.verifications.items():
             found = {**self.collected.get("", {}), **self.collected.get(name, {})}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +20,9 @@ from imagetest.pipeline.boot import Fleet
 from imagetest.pipeline.verify import Verification
 from imagetest.ports import Booted, Driver, Progress
 from imagetest.pytest_plugin.handover import Handover, Handovers
+from imagetest.transport import connection
 from imagetest.transport.backend import REST, Machine
+from imagetest.transport.shell import Shell
 
 
 class Machines:
@@ -55,6 +57,7 @@ class Machines:
             rebake=rebake,
         )
         self._booted: dict[str, Booted] = {}
+        self._shells: dict[str, Shell] = {}
 
     def driver(self, name: str) -> Driver:
         """Return a driver, one and the same each time."""
@@ -67,7 +70,7 @@ class Machines:
         orders: dict[str, list[Target]] = {}
         for target in self.targets.values():
             if target.order is None:
-                with self._judging(target.name):
+                with self.judging(target.name):
                     image = self.driver(target.plan.driver).identify(target.reference, name=target.name)
                     self.verifications[target.name] = Verification(image=image, profile=profiles[target.name])
             else:
@@ -87,7 +90,7 @@ class Machines:
             return
         self.secrets |= set(baked.secrets)
         for target in targets:
-            with self._judging(target.name):
+            with self.judging(target.name):
                 image, bake = baked.images[target.source]
                 self.verifications[target.name] = Verification(
                     image=replace(image, name=target.name), bake=bake, profile=profiles[target.name]
@@ -105,7 +108,7 @@ class Machines:
             return False
         verification, target = self.verifications[name], self.targets[name]
         clock = time.monotonic()
-        with self._judging(name), ThreadPoolExecutor(max_workers=1) as pool:
+        with self.judging(name), ThreadPoolExecutor(max_workers=1) as pool:
             resting = pool.submit(self.fleet.rest, verification.image, target.plan) if rest else None
             booted = self.fleet.boot(verification.image, target.plan, self._progress)
             self._booted[name] = booted
@@ -144,11 +147,27 @@ class Machines:
             self._booted[name] = up
         return Machine(address=up.instance.address, transport=up.transport, timeout=plan.command_timeout)
 
+    def shell(self, name: str) -> Shell:
+        """Return a shell on an instance that is not recorded: what imagetest itself asks is no evidence of a check."""
+        if name not in self._shells:
+            self._shells[name] = _shell(self._booted[name])
+        return self._shells[name]
+
+    @contextmanager
+    def another(self, name: str, suffix: str) -> Iterator[Callable[[], Shell]]:
+        """Boot one more instance of an image for as long as the context lasts, and give a shell on it."""
+        booted = self.fleet.boot(self.verifications[name].image, self.targets[name].plan, self._progress, suffix)
+        try:
+            shell = _shell(booted)
+            yield lambda: shell
+        finally:
+            self.fleet.destroy(booted.instance.id)
+
     def lost(self, name: str, message: str) -> None:
         """Note that a machine stopped answering, with what it said last."""
         if name in self.not_judged:
             return
-        with self._judging(name):
+        with self.judging(name):
             words = self.fleet.last_words(self._booted[name].instance.id) if name in self._booted else ""
             message = f"{message}; {words}" if words else message
             self.verifications[name].errors.append(message)
@@ -156,15 +175,16 @@ class Machines:
 
     def dismiss(self, name: str, *, keep: bool) -> str:
         """Remove an image's instances, or keep the booted one and return the command to get in."""
+        self._shells.pop(name, None)
         rest, up = self._booted.pop(name + REST, None), self._booted.pop(name, None)
         login = ""
         if up is not None and keep:
-            with self._judging(name):
+            with self.judging(name):
                 self.fleet.keep(up.instance.id)
                 login = up.instance.login
             up = None
         doomed = [one.instance.id for one in (rest, up) if one is not None]
-        with self._judging(name):
+        with self.judging(name):
             self.fleet.destroy_all(doomed)
         return login
 
@@ -180,7 +200,7 @@ class Machines:
         return [name for name in self._booted if not name.endswith(REST)]
 
     @contextmanager
-    def _judging(self, name: str) -> Iterator[None]:
+    def judging(self, name: str) -> Iterator[None]:
         """Note what keeps an image from being judged instead of stopping the others."""
         try:
             yield
@@ -188,3 +208,7 @@ class Machines:
             self.not_judged.setdefault(name, error)
             if name in self.verifications:
                 self.verifications[name].errors.append(str(error))
+
+
+def _shell(booted: Booted) -> Shell:
+    return Shell(booted.transport or connection.connect(booted.instance.address))

@@ -9,6 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from testinfra.host import Host
 
+    from imagetest.pytest_plugin.changes import Changes
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare what `pytest --help` shows under imagetest."""
@@ -64,3 +66,18 @@ def at_rest(host: Host) -> Host:
     if not isinstance(host.backend, Backend):
         pytest.skip("only an image has a state before its first boot: run with --image")
     return TestinfraHost(Backend(host.backend.get_hostname() + REST))
+
+
+@pytest.fixture
+def changes(host: Host, pytestconfig: pytest.Config) -> Changes:
+    """Say what all other checks of this run did to the machine; a test that asks for it runs after them."""
+    from imagetest.pytest_plugin.changes import LATER
+    from imagetest.transport.backend import Backend
+
+    if not isinstance(host.backend, Backend):
+        pytest.skip("only an image's own instance is watched: run with --image")
+    controller = pytestconfig.pluginmanager.get_plugin("imagetest-controller")
+    if controller is None:
+        pytest.skip(LATER)
+    found: Changes = controller.changes(host.backend.get_hostname())
+    return found

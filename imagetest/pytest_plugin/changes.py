@@ -1,0 +1,89 @@
+"""Watch whether the checks of a run change the machines that they judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from imagetest.config import wiring
+from imagetest.config.settings import Settings
+from imagetest.errors import ImagetestError
+from imagetest.model.drift import Drift
+from imagetest.model.finding import Check, Status
+from imagetest.pipeline.changes import Culprit, Watch, culprits
+from imagetest.policy.wording import unread_words, words
+from imagetest.pytest_plugin.machines import Machines
+from imagetest.transport.shell import Shell
+
+FIXTURE = "changes"
+"""A test that asks for it runs after all others of its image."""
+
+LATER = "judged when the last worker is done"
+"""Why a worker of pytest-xdist skips such a test: the controller judges it in the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What the checks did to the machine that they judged."""
+
+    drift: Drift
+    culprits: tuple[Culprit, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """Return what changed and by which check, a line each; empty when nothing did."""
+        blamed = {(one.family, one.key): culprit for culprit in self.culprits for one in culprit.differences}
+        lines = []
+        for one in self.drift.differences:
+            if one.allowance is None:
+                culprit = blamed.get((one.family, one.key))
+                lines.append(f"{words(one)}, by {culprit.check if culprit else 'none of the checks when repeated'}")
+        lines += [unread_words(one, "it") for one in self.drift.unread if one.allowance is None]
+        return "\n".join(lines)
+
+
+class Watching:
+    """The machines of one run that are watched, from their boot until their last check."""
+
+    def __init__(self, machines: Callable[[], Machines], settings: Settings) -> None:
+        self._machines = machines
+        self._settings = settings
+        self._watches: dict[str, Watch] = {}
+        self._ended: dict[str, Changes] = {}
+
+    def begin(self, name: str) -> None:
+        """Remember the state of a machine that has just been booted."""
+        if name not in self._watches:
+            self._watches[name] = self._watch(name, partial(self._machines().shell, name))
+
+    def end(self, name: str, checks: Iterable[Check]) -> Changes:
+        """Say what changed since, and name the checks that did it. Raises ImagetestError where that fails."""
+        if name not in self._ended:
+            drift = self._watches[name].drift(self._settings.allowances.get(name, ()))
+            found = self._blame(name, list(checks), drift) if drift.unexplained else ()
+            self._ended[name] = Changes(drift=drift, culprits=found)
+        return self._ended[name]
+
+    def supersede(self, name: str, checks: Mapping[str, Check], waiting: Iterable[str]) -> dict[str, Check]:
+        """Return the checks that a worker left to be judged here, judged."""
+        return {one: self._judged(name, checks[one], checks.values()) for one in waiting if one in checks}
+
+    def _judged(self, name: str, check: Check, others: Iterable[Check]) -> Check:
+        if check.status is not Status.NOT_REVIEWED or check.message != LATER:
+            return check
+        try:
+            changes = self.end(name, others)
+        except ImagetestError as error:
+            return replace(check, status=Status.ERROR, message=str(error))
+        said = changes.said
+        status = Status.FAILED if said else Status.PASSED
+        return replace(check, status=status, message=said, drifts=(changes.drift,))
+
+    def _watch(self, name: str, shell: Callable[[], Shell]) -> Watch:
+        return Watch(shell, wiring.collectors(), self._settings.scope, name)
+
+    def _blame(self, name: str, checks: list[Check], drift: Drift) -> tuple[Culprit, ...]:
+        """Repeat the checks' commands on another instance of the image."""
+        with self._machines().another(name, "-replay") as shell:
+            return culprits(checks, drift, watch=self._watch(name, shell), shell=shell)
