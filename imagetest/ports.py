@@ -133,12 +133,24 @@ class Driver(Protocol):
         """
         ...
 
+    def restart(self, up: Booted, image: Image, plan: BootPlan, *, access: Access, progress: Progress) -> Booted:
+        """Reboot an instance that `boot` made, with what it was booted with, and wait until it is ready again.
+
+        It keeps its files and its host key; whatever ran is gone. The connections of before are closed. Raises
+        BootError when it does not go down or does not come back.
+        """
+        ...
+
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
         """Make the image's file system reachable as it shipped: nothing of its own started, nothing brought in."""
         ...
 
     def destroy(self, resource: str) -> None:
         """Remove an instance; one that is not there is fine. Raises LeakError when it cannot be removed."""
+        ...
+
+    def discard(self, reference: str) -> None:
+        """Remove an image that was made for one run alone; one that is not there is fine. Raises LeakError."""
         ...
 
     def last_words(self, resource: str) -> str:

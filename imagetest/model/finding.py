@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from imagetest.model.drift import Drift
+from imagetest.model.instance import Boot
 
 
 class Status(enum.Enum):
@@ -50,7 +51,8 @@ class Command:
     started: datetime
     seconds: float
     machine: str = ""
-    """Which machine it ran on: empty for the booted instance, `at rest` for the image before its first boot."""
+    """Which machine it ran on: empty for the booted instance, `at rest` for the image before its first boot, and the
+    name of a throwaway of the check's own, such as `throwaway 2`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,8 @@ class Check:
     commands: tuple[Command, ...] = ()
     drifts: tuple[Drift, ...] = ()
     """What it compared, for a check that compares states."""
+    boots: tuple[Boot, ...] = ()
+    """How the throwaways of its own came up, and came back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,36 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Something that had come to pass while a machine booted."""
+
+    name: str
+    """`kernel`, `ready`, or a unit such as `ssh.service`."""
+    seconds: float
+    """From the start of the machine: of its kernel, or in a container of process 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """Something outside that a machine tried to reach while it was cut off."""
+
+    address: str
+    protocol: str
+    """`tcp`, `udp`, or the number of another protocol of IP."""
+    port: int | None = None
+    name: str = ""
+    """What a question to DNS asked for."""
+    times: int = 1
+    """Packets."""
+
+    def __str__(self) -> str:
+        """Return it in words, such as `DNS for time.example.com at 192.0.2.53`."""
+        if self.name:
+            return f"DNS for {self.name} at {self.address}"
+        return f"{self.address} {self.protocol}" + ("" if self.port is None else f"/{self.port}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
     """How an instance came up: evidence that the shipped artifact was booted, and how it was reached."""
 
@@ -52,5 +82,9 @@ class Boot:
     """From the start of process 1 to the first command over SSH."""
     ready_seconds: float = 0.0
     """From the start of process 1 to the condition that the configuration calls ready."""
+    timeline: tuple[Moment, ...] = ()
+    """Which part was up when, the earliest first."""
+    attempts: tuple[Attempt, ...] = ()
+    """What it tried to reach until it was ready, where it was cut off and its packets were seen."""
     notes: tuple[str, ...] = ()
     """What an auditor should know about this boot, in words."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from imagetest.model.drift import Allowance
 
@@ -44,10 +45,14 @@ class BootPlan:
     command: tuple[str, ...] = ()
     """Replaces the image's command; empty boots what ships."""
     environment: tuple[tuple[str, str], ...] = ()
+    network: Literal["default", "none"] = "default"
+    """`none`: nothing outside of the instance can be reached, and what it tries to reach is listed where it can be."""
     ready: str = ""
     """A command on the instance that succeeds once it is ready for the checks."""
     timeout: float = 60.0
     """Seconds until a boot that has not come up is given up."""
+    budget: float | None = None
+    """Seconds in which it must be ready; None when nobody says."""
     command_timeout: float = 120.0
     """Seconds that one command of a check may take."""
 
@@ -92,3 +97,5 @@ class Scope:
     """A POSIX time by the machine's own clock: what changed after it in `listed` is compared with its content."""
     only: tuple[str, ...] = ()
     """The names of the collectors to ask; none means all."""
+    brought: tuple[str, ...] = ()
+    """Public keys that imagetest itself brought to the machine, `ssh-ed25519 AAAA...`: they are none of its own."""

@@ -60,6 +60,7 @@ class Observer:
             seconds=round(call.duration, 6),
             commands=self._recorder.take(),
             drifts=self._recorder.take_drifts(),
+            boots=self._recorder.take_boots(),
         )
         observation = Observation(image=image, check=check, concluded=status is not None, lost=self.lost.get(image, ""))
         setattr(report, ATTRIBUTE, msgspec.to_builtins(observation))
@@ -82,7 +83,8 @@ def merged(before: Check | None, now: Observation) -> Check:
         return now.check
     commands: tuple[Command, ...] = before.commands + now.check.commands
     seconds = round(before.seconds + now.check.seconds, 6)
-    whole = replace(before, commands=commands, seconds=seconds, drifts=before.drifts + now.check.drifts)
+    drifts, boots = before.drifts + now.check.drifts, before.boots + now.check.boots
+    whole = replace(before, commands=commands, seconds=seconds, drifts=drifts, boots=boots)
     if not now.concluded:
         return whole
     return replace(whole, status=now.check.status, message=now.check.message, detail=now.check.detail)

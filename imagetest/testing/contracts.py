@@ -97,6 +97,48 @@ class DriverContract:
         assert told.started.tzinfo is not None
         assert 0 < told.reachable_seconds <= told.ready_seconds
 
+    def test_a_boot_tells_what_was_up_when(self, boot: Callable[[str], Booted]) -> None:
+        told = boot("timeline").boot
+        moments = {one.name: one.seconds for one in told.timeline}
+
+        assert [one.seconds for one in told.timeline] == sorted(moments.values())
+        assert (moments["reachable"], moments["ready"]) == (told.reachable_seconds, told.ready_seconds)
+
+    def test_a_reboot_keeps_files_and_ends_what_ran(
+        self, driver: Driver, boot: Callable[[str], Booted], image: Image, plan: BootPlan, access: Access
+    ) -> None:
+        up = boot("reboots")
+        ask(up, "echo kept >reboot.txt; sleep 1000 >/dev/null 2>&1 &")
+        back = driver.restart(up, image, plan, access=access, progress=ignore)
+
+        assert ask(back, "cat reboot.txt") == (0, b"kept\n", b"")
+        assert back.instance.id == up.instance.id
+        assert back.instance.address.host_key == up.instance.address.host_key
+        assert back.boot.started is not None
+        assert up.boot.started is not None
+        assert back.boot.started > up.boot.started
+        assert up.transport is not None
+        assert not up.transport.is_active()
+
+    def test_what_was_told_of_an_instance_cut_off_is_its_own(
+        self, driver: Driver, image: Image, plan: BootPlan, access: Access
+    ) -> None:
+        resource = RESOURCE.format("alone")
+        try:
+            up = driver.boot(
+                image, replace(plan, network="none"), resource=resource, access=access, progress=ignore
+            )  # fmt: skip
+            answer = ask(up, "echo alone")
+            up.close()
+        finally:
+            driver.destroy(resource)
+
+        assert answer == (0, b"alone\n", b"")
+
+    def test_an_image_that_is_not_there_can_be_discarded(self, driver: Driver) -> None:
+        driver.discard("imagetest-contract/none:0")
+        driver.discard("imagetest-contract/none:0")
+
     def test_two_instances_stand_side_by_side(self, boot: Callable[[str], Booted]) -> None:
         one, other = boot("one"), boot("two")
 

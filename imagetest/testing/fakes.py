@@ -16,7 +16,7 @@ from pathlib import Path
 from imagetest.errors import BootError, EngineError, LeakError
 from imagetest.execute import process
 from imagetest.model.image import Image
-from imagetest.model.instance import Address, Boot, Instance
+from imagetest.model.instance import Address, Boot, Instance, Moment
 from imagetest.model.plan import BootPlan
 from imagetest.ports import Access, Booted, Event, Progress
 from imagetest.transport import connection
@@ -63,6 +63,18 @@ class FakeDriver:
             raise BootError(f"the image did not come up: {self.broken[image.reference]}")
         return booted
 
+    def restart(self, up: Booted, image: Image, plan: BootPlan, *, access: Access, progress: Progress) -> Booted:
+        """Serve the same folder anew. Raises BootError when the image is one of the broken ones."""
+        progress(Event(subject=image.name, text="rebooting"))
+        if up.transport is not None:
+            up.transport.close()
+        machine = self._up.pop(up.instance.id)
+        machine.gateway.close()
+        booted = self._open(image, plan.user, up.instance.id, access, folder=machine.folder)
+        if image.reference in self.broken:
+            raise BootError(f"the image did not come up: {self.broken[image.reference]}")
+        return booted
+
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
         """Open a folder and serve it: nothing of the image's own is ever started."""
         return self._open(image, "root", resource, access)
@@ -76,6 +88,10 @@ class FakeDriver:
             machine.gateway.close()
             shutil.rmtree(machine.folder, ignore_errors=True)
 
+    def discard(self, reference: str) -> None:
+        """Forget an image."""
+        self.images.pop(reference, None)
+
     def last_words(self, resource: str) -> str:
         """Say that nothing was said."""
         return "it logged nothing" if resource in self._up else "it is gone"
@@ -83,9 +99,9 @@ class FakeDriver:
     def close(self) -> None:
         """Hold nothing."""
 
-    def _open(self, image: Image, user: str, resource: str, access: Access) -> Booted:
+    def _open(self, image: Image, user: str, resource: str, access: Access, *, folder: Path | None = None) -> Booted:
         started = datetime.now(UTC)
-        folder = Path(tempfile.mkdtemp(prefix="imagetest-fake-"))
+        folder = folder or Path(tempfile.mkdtemp(prefix="imagetest-fake-"))
         gateway = Gateway(LocalExecutor(folder), host_key=access.host, allowed=access.user.public, user=user)
         self._up[resource] = _Machine(folder=folder, gateway=gateway)
         address = Address(
@@ -99,7 +115,9 @@ class FakeDriver:
         instance = Instance(id=resource, name=image.name, address=address, login=f"ssh -p {gateway.port} 127.0.0.1")
         booted = Booted(instance=instance, boot=boot, transport=connection.connect(address), close=gateway.close)
         seconds = (datetime.now(UTC) - started).total_seconds()
-        return replace(booted, boot=replace(boot, reachable_seconds=seconds, ready_seconds=seconds))
+        timeline = (Moment(name="reachable", seconds=seconds), Moment(name="ready", seconds=seconds))
+        boot = replace(boot, reachable_seconds=seconds, ready_seconds=seconds, timeline=timeline)
+        return replace(booted, boot=boot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

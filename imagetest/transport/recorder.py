@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from imagetest.model.drift import Drift
 from imagetest.model.finding import Command, Output
+from imagetest.model.instance import Boot
 from imagetest.transport.shell import Answer
 
 CAP = 16 * 1024
@@ -21,6 +22,7 @@ class Recorder:
         self._redact = redact
         self._commands: list[Command] = []
         self._drifts: list[Drift] = []
+        self._boots: list[Boot] = []
 
     def record(self, command: str, answer: Answer | None, *, started: float, seconds: float, machine: str = "") -> None:
         """Add a command; `started` is a POSIX time, and no answer means that none came."""
@@ -43,6 +45,15 @@ class Recorder:
     def take_drifts(self) -> tuple[Drift, ...]:
         """Return what was compared since the last call."""
         taken, self._drifts = tuple(self._drifts), []
+        return taken
+
+    def booted(self, boot: Boot) -> None:
+        """Add how an instance of the check's own came up."""
+        self._boots.append(boot)
+
+    def take_boots(self) -> tuple[Boot, ...]:
+        """Return what was booted since the last call."""
+        taken, self._boots = tuple(self._boots), []
         return taken
 
     def take(self) -> tuple[Command, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,9 @@ import paramiko
 from imagetest.drivers.docker import keys, readiness
 from imagetest.drivers.docker.execution import ContainerExecutor
 from imagetest.drivers.docker.facts import Files, ImageConfig, account, starts_ssh
+from imagetest.drivers.docker.history import Seen, look_back
 from imagetest.drivers.docker.host import host_config
+from imagetest.drivers.docker.isolation import HOLDER, Isolation
 from imagetest.errors import BootError, EngineError, LeakError
 from imagetest.execute import engine
 from imagetest.model.image import Image
@@ -24,8 +26,15 @@ from imagetest.model.plan import BootPlan
 from imagetest.ports import Access, Booted, Event, Progress
 from imagetest.transport import connection
 from imagetest.transport.gateway import Gateway
+from imagetest.transport.shell import Shell
 
 LAST_LINES = 15
+
+HALT = "SIGRTMIN+3"
+"""What makes systemd as process 1 shut down (systemd(1))."""
+
+STOP_SECONDS = 10
+"""How long a command as process 1 may take to end, as with `docker stop`."""
 
 NOT_LET_IN = (connection.HostKeyError, connection.AuthenticationRefusedError, connection.UnsupportedServerError)
 """An SSH server answers and is of no use; what the machine logged would not say more."""
@@ -35,6 +44,9 @@ class DockerDriver:
     """Boots one container per instance; the container is called what the lease says."""
 
     name = "docker"
+
+    def __init__(self) -> None:
+        self._isolation = Isolation()
 
     @cached_property
     def _engine(self) -> docker.APIClient:
@@ -68,18 +80,48 @@ class DockerDriver:
         init = config.init if plan.init == "auto" else plan.init
         notes = self._create(image, plan, config, init, resource)
         own_server, reason = self._invite(plan, config, init, resource, access)
+        progress(Event(subject=image.name, text=f"booting {' '.join(config.argv) or 'the image'} ({init})"))
+        way = _Way(config=config, init=init, own_server=own_server, notes=(*notes, *reason))
+        return self._come_up(image, plan, resource, access, way)
+
+    def restart(self, up: Booted, image: Image, plan: BootPlan, *, access: Access, progress: Progress) -> Booted:
+        """Shut a container's process 1 down as the image wants it, start it again and wait until it is ready."""
+        resource, init = up.instance.id, up.boot.init
+        if up.transport is not None:
+            up.transport.close()
+        up.close()
+        progress(Event(subject=image.name, text="rebooting"))
+        self._shut_down(resource, init, plan.timeout)
+        way = _Way(config=self._config(image, plan), init=init, own_server=up.boot.reached_by == "image")
+        return self._come_up(image, plan, resource, access, way)
+
+    def _shut_down(self, resource: str, init: str, timeout: float) -> None:
+        with engine.translated(f"shut {resource!r} down"):
+            if init != "systemd":
+                self._engine.stop(resource, timeout=STOP_SECONDS)  # process 1 alone is told, as at a real shutdown
+                return
+            self._engine.kill(resource, signal=HALT)
+        deadline = time.monotonic() + timeout
+        while self._state(resource)["Running"]:
+            if time.monotonic() >= deadline:
+                raise BootError(f"it did not shut down within {timeout:g} seconds; {self.last_words(resource)}")
+            time.sleep(connection.PAUSE_SECONDS)
+
+    def _come_up(self, image: Image, plan: BootPlan, resource: str, access: Access, way: _Way) -> Booted:
+        """Start a container and wait until it is reachable and ready."""
         started, clock = datetime.now(UTC), time.monotonic()
         self._start(resource)
-        progress(Event(subject=image.name, text=f"booting {' '.join(config.argv) or 'the image'} ({init})"))
-        deadline = clock + plan.timeout
+        config, init, deadline = way.config, way.init, clock + plan.timeout
         try:
-            up = self._reach(image, plan, resource, access, own_server=own_server, deadline=deadline)
+            up = self._reach(image, plan, resource, access, own_server=way.own_server, deadline=deadline)
             reachable = time.monotonic() - clock
-            notes += reason + self._ready(up, plan, config, init, deadline)
+            notes = way.notes + self._ready(up, plan, config, init, deadline)
         except NOT_LET_IN:
             raise
         except BootError as error:
             raise self._failed(resource, str(error)) from error
+        ready = time.monotonic() - clock
+        seen = self._look_back(up, plan, init, reachable=reachable, ready=ready)
         boot = replace(
             up.boot,
             driver_version=self._version(),
@@ -87,17 +129,35 @@ class DockerDriver:
             init=init,
             started=started,
             reachable_seconds=round(reachable, 3),
-            ready_seconds=round(time.monotonic() - clock, 3),
-            notes=(*notes, *up.boot.notes),
+            ready_seconds=round(ready, 3),
+            timeline=seen.timeline,
+            attempts=seen.attempts,
+            notes=(*notes, *up.boot.notes, *seen.notes),
         )
         return replace(up, boot=boot)
+
+    def _look_back(self, up: Booted, plan: BootPlan, init: str, *, reachable: float, ready: float) -> Seen:
+        """Ask an instance that is up how that came about."""
+        assert up.transport is not None  # noqa: S101 - this driver always connects
+        try:
+            shell = Shell(up.transport)
+            seen = look_back(shell, init=init, reachable=reachable, ready=ready)
+            if plan.network == "none":
+                attempts, notes = self._isolation.found(up.instance.id, shell)
+                seen = replace(seen, attempts=attempts, notes=notes)
+            shell.close()
+        except BaseException:
+            up.transport.close()
+            up.close()
+            raise
+        return seen
 
     def _invite(
         self, plan: BootPlan, config: ImageConfig, init: str, resource: str, access: Access
     ) -> tuple[bool, tuple[str, ...]]:
         """Place the run's keys where the image has an SSH server of its own; say whether, and what stood in the way."""
         files = Files(self._engine, resource)
-        if plan.ssh == "gateway" or (plan.ssh == "auto" and not starts_ssh(config, init, files, plan.port)):
+        if _by_gateway_alone(plan) or (plan.ssh == "auto" and not starts_ssh(config, init, files, plan.port)):
             return False, ()
         try:
             keys.place(files, access, plan.user)
@@ -132,16 +192,32 @@ class DockerDriver:
         return self._by_gateway(image, "root", resource, access, deadline=time.monotonic() + 30, notes=())
 
     def destroy(self, resource: str) -> None:
-        """Remove a container with its volumes."""
+        """Remove a container with its volumes, and what holds its network where it was cut off."""
+        self._isolation.forget(resource)
+        for name in (resource, resource + HOLDER):
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
         try:
-            with engine.translated(f"remove container {resource!r}"):
-                self._engine.remove_container(resource, force=True, v=True)
+            with engine.translated(f"remove container {name!r}"):
+                self._engine.remove_container(name, force=True, v=True)
         except EngineError as error:
             if isinstance(error.__cause__, engine.NotFound) or "already in progress" in str(error):
                 return
             raise LeakError(
-                f"container {resource!r} may still be there: {error}", hint=f"docker rm --force --volumes {resource}"
+                f"container {name!r} may still be there: {error}", hint=f"docker rm --force --volumes {name}"
             ) from error
+
+    def discard(self, reference: str) -> None:
+        """Remove an image and all its names."""
+        try:
+            with engine.translated(f"remove image {reference!r}"):
+                self._engine.remove_image(reference, force=True)
+        except EngineError as error:
+            if not isinstance(error.__cause__, engine.NotFound):
+                raise LeakError(
+                    f"image {reference!r} may still be there: {error}", hint=f"docker rmi --force {reference}"
+                ) from error
 
     def last_words(self, resource: str) -> str:
         """Return the container's state and its last log lines."""
@@ -161,6 +237,7 @@ class DockerDriver:
 
     def close(self) -> None:
         """Close the connections to the engine; the next call opens new ones."""
+        self._isolation.close()
         client = self.__dict__.pop("_engine", None)
         if client is not None:
             client.close()
@@ -171,15 +248,19 @@ class DockerDriver:
 
     def _create(self, image: Image, plan: BootPlan, config: ImageConfig, init: str, resource: str) -> tuple[str, ...]:
         with engine.translated("ask the engine what it is"):
-            settings, notes = host_config(self._engine, init=init, port=None if plan.ssh == "gateway" else plan.port)
+            settings, notes = host_config(self._engine, init=init, port=None if _by_gateway_alone(plan) else plan.port)
+        name: str | None = hostname(image.name)
+        if plan.network == "none":
+            settings |= self._isolation.settings(self._engine, image, resource, hostname(image.name))
+            name = name if settings["network_mode"] == "none" else None  # it has that of what holds its network
         with engine.translated(f"make a container from image {image.name!r}"):
             self._engine.create_container(
                 image.reference,
                 list(plan.command) or None,
                 name=resource,
-                hostname=hostname(image.name),
+                hostname=name,
                 environment=dict(plan.environment),
-                ports=[] if plan.ssh == "gateway" else [plan.port],
+                ports=[] if _by_gateway_alone(plan) else [plan.port],
                 stdin_open=True,  # a shell as the image's command stays up as long as its input is open
                 tty=init == "systemd",  # systemd reports to a console only
                 labels={engine.LABEL: resource},
@@ -288,6 +369,21 @@ def _booted(
         ),
         transport=transport,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """What is known of how a container comes up before it is started."""
+
+    config: ImageConfig
+    init: str
+    own_server: bool
+    notes: tuple[str, ...] = ()
+
+
+def _by_gateway_alone(plan: BootPlan) -> bool:
+    """Say whether the image's own SSH server is of no use: nobody asked for it, or no way leads to it."""
+    return plan.ssh == "gateway" or plan.network == "none"
 
 
 def hostname(name: str) -> str:
