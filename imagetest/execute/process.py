@@ -20,6 +20,9 @@ from imagetest.execute.interrupts import interrupts
 GRACE_SECONDS = 120.0
 """How long a cancelled program may take to clean up before it is killed."""
 
+Child = subprocess.Popen[bytes]
+"""A program that runs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
@@ -79,7 +82,7 @@ def foreground(*argv: str, cwd: Path, env: Mapping[str, str]) -> int:
         raise
 
 
-def piped(*argv: str, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def piped(*argv: str, cwd: Path, env: Mapping[str, str]) -> Child:
     """Start a program with its three streams as pipes, in a session of its own; whoever calls must end it.
 
     Raises ProcessError when it cannot be started.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -39,7 +38,7 @@ COUNTERS = "cat /proc/net/snmp /proc/net/snmp6"
 class Watcher:
     """The program that sees what goes out of one network."""
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+    def __init__(self, child: process.Child) -> None:
         self._child = child
 
     @classmethod
