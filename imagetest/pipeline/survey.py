@@ -22,7 +22,7 @@ from imagetest.transport.shell import Shell
 WORKERS = 16
 """Machines that are asked at the same time, and so many answers that are in memory unpacked."""
 
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 2.0
 """How long those that still ask may take to let go when the survey is broken off."""
 
 Dial = Callable[[str], paramiko.Transport]
@@ -46,7 +46,7 @@ def survey(
     """
 
     def ask(host: str, transport: paramiko.Transport) -> Snapshot:
-        shell = Shell(transport)
+        shell = Shell(transport, timeout=timeout)
         return take(shell, collectors, subject=host, scope=scope, sudo=sudo, timeout=timeout)
 
     waiting = list(dict.fromkeys(hosts))
