@@ -1,14 +1,42 @@
-"""Packages, as dpkg or rpm know them (dpkg-query(1), rpm(8))."""
+"""Packages, as dpkg, rpm or apk know them (dpkg-query(1), rpm(8), apk-package(5))."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from imagetest.collectors.reading import gap, lines, refusal
+from imagetest.collectors.reading import distinct, gap, legible, rows, told
+from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Part
 
-DPKG = r"${binary:Package}\t${Version}\t${source:Package}\t${Architecture}\t${db:Status-Abbrev}\n"
+SCRIPT = r"""
+if command -v dpkg-query >/dev/null || [ -e /var/lib/dpkg/status ]; then
+    ask dpkg dpkg-query --show --showformat='${binary:Package}\t${Version}\t${source:Package}\t${Architecture}\t${db:Status-Abbrev}\n'
+fi
+if command -v rpm >/dev/null || [ -e /var/lib/rpm ] || [ -e /usr/lib/sysimage/rpm ]; then
+    ask rpm rpm --query --all --queryformat '%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{SOURCERPM}\t%{ARCH}\n'
+fi
+if [ -e /lib/apk/db/installed ] || [ -e /usr/lib/apk/db/installed ]; then
+    database=/lib/apk/db/installed
+    [ -e $database ] || database=/usr/lib/apk/db/installed
+    ask apk cat $database
+fi
+ask asked true
+"""  # noqa: E501
+
+STATES = {
+    "c": "removed, its configuration left",
+    "H": "half installed",
+    "U": "unpacked, not configured",
+    "F": "half configured",
+    "W": "waiting for a trigger",
+    "t": "a trigger pending",
+    "i": "installed",
+}
+"""The second letter of dpkg's abbreviation (dpkg-query(1))."""
+
+WANTED = {"h": "held", "r": "to be removed", "p": "to be purged"}
+"""The first letter, where it is not what is wanted of most packages."""
 
 
 class PackagesCollector:
@@ -17,13 +45,53 @@ class PackagesCollector:
     name = "packages"
 
     def script(self, _scope: Scope) -> str:
-        """Ask whichever package manager there is."""
-        return f"ask dpkg dpkg-query --show --showformat='{DPKG}'"
+        """Ask whichever package managers there are."""
+        return SCRIPT
 
     def read(self, parts: Mapping[str, Part]) -> Family:
-        """Read what it said."""
-        facts = {}
-        if not refusal(parts, "dpkg"):
-            for row in lines(parts["dpkg"]):
-                facts[row.split("\\x09")[0]] = {"row": row}
-        return Family(name=self.name, noun="package", facts=facts, gaps=gap(parts, "dpkg"))
+        """Read what they said."""
+        facts: dict[str, dict[str, str]] = {}
+        for key, attributes in (*_dpkg(told(parts, "dpkg")), *_rpm(told(parts, "rpm")), *_apk(told(parts, "apk"))):
+            facts[distinct(key, facts)] = attributes
+        gaps = [one for name in ("asked", *parts.keys() & {"dpkg", "rpm", "apk"}) for one in gap(parts, name)]
+        return normalised(self.name, "package", facts, gaps)
+
+
+def _dpkg(part: Part) -> Iterator[tuple[str, dict[str, str]]]:
+    for name, version, source, architecture, abbreviation in rows(part, 5):
+        wanted, state, error = tuple(f"{abbreviation}   "[:3])
+        if state == "n":
+            continue  # known to dpkg, and not there
+        also = WANTED.get(wanted, "") if (wanted, state) not in {("r", "c"), ("p", "c")} else ""
+        words = [STATES.get(state, f"state {state}"), also, "to be reinstalled" if error == "R" else ""]
+        yield (
+            name,
+            {
+                "version": version,
+                "source": source,
+                "architecture": architecture,
+                "state": ", ".join(word for word in words if word),
+            },
+        )
+
+
+def _rpm(part: Part) -> Iterator[tuple[str, dict[str, str]]]:
+    for name, version, source, architecture in rows(part, 4):
+        plain = version.removeprefix("0:")
+        yield name, {"version": plain, "source": source, "architecture": architecture, "state": "installed"}
+
+
+def _apk(part: Part) -> Iterator[tuple[str, dict[str, str]]]:
+    """Read apk's database: a paragraph for each package, a letter for each field."""
+    for paragraph in part.stdout.split(b"\n\n"):
+        fields = {line[:1]: legible(line[2:]) for line in paragraph.split(b"\n") if line[1:2] == b":"}
+        if b"P" in fields:
+            yield (
+                fields[b"P"],
+                {
+                    "version": fields.get(b"V", ""),
+                    "source": fields.get(b"o", ""),
+                    "architecture": fields.get(b"A", ""),
+                    "state": "broken" if b"f" in fields else "installed",
+                },
+            )

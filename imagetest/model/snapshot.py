@@ -29,14 +29,14 @@ class Gap:
     """Something that a collector could not read: nobody looked, so nobody knows."""
 
     key: str = ""
-    """The fact; empty for the whole family; a key that ends in `/` stands for everything below it."""
+    """The fact; empty for the whole family; one that ends in `/`, `: ` or a blank stands for all that begin with it."""
     attribute: str = ""
     """The attribute of the fact; empty for the whole fact."""
     reason: str
 
     def covers(self, key: str, attribute: str = "") -> bool:
         """Say whether it keeps an attribute, or without one the whole fact, from being known."""
-        below = not self.key or self.key == key or (self.key.endswith("/") and key.startswith(self.key))
+        below = not self.key or self.key == key or (self.key.endswith(("/", " ")) and key.startswith(self.key))
         return below and self.attribute in {"", attribute}
 
 

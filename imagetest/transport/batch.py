@@ -21,19 +21,25 @@ TOTAL_LIMIT = 64 * 1024 * 1024
 PREAMBLE = r"""
 LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
-unset ENV BASH_ENV CDPATH GREP_OPTIONS LS_COLORS TZ
+unset ENV BASH_ENV CDPATH GREP_OPTIONS LS_COLORS TZ IFS POSIXLY_CORRECT
 mark=MARK
 ask() {
     part=$1
     shift
     printf '\n%s begin %s %s\n' "$mark" "$family" "$part"
-    printf '\n%s begin %s %s\n' "$mark" "$family" "$part" >&2
-    { { { "$@"; printf '\n%s end %d\n' "$mark" "$?"; } 2>&3 3>&- 4>&- | head -c PART_LIMIT >&4; } 3>&1 |
-        head -c COMPLAINT_LIMIT >&2; } 4>&1 </dev/null
+    said=$({ { "$@" 3>&- 4>&-; printf '\n%s end %d\n' "$mark" "$?"; } 2>&3 3>&- | head -c PART_LIMIT >&4 3>&-; } \
+        3>&1 </dev/null | head -c COMPLAINT_LIMIT)
+    printf '\n%s said\n%s' "$mark" "$said"
 }
 """
 """What every script begins with. Output goes through head(1), so that a part that never ends is cut off where it runs;
-then its end mark is missing, which is how that is known."""
+then its end mark is missing, which is how that is known. Descriptor 4 is the family's way out. What a part says on
+standard error is held back until its output is told, so that both come on one stream."""
+
+
+ROOT = """if [ "$(id -u)" = 0 ]; then set -- /bin/sh; else set -- sudo -n /bin/sh; fi
+exec "$@" -c"""
+"""Becomes root, unless it is: without a question, since nobody is there to answer it."""
 
 
 class Batch:
@@ -48,31 +54,35 @@ class Batch:
         head = PREAMBLE.replace("PART_LIMIT", str(PART_LIMIT)).replace("COMPLAINT_LIMIT", str(COMPLAINT_LIMIT))
         head = head.replace("MARK", self._mark)
         # Each family runs in a shell of its own: none can change what the next one finds.
-        bodies = [f"(\nfamily={name}\n{script.strip()}\n)" for name, script in self._scripts.items()]
-        whole = "\n".join([head, *bodies])
+        bodies = [f"(\nexec 4>&1\nfamily={name}\n{script.strip()}\n)" for name, script in self._scripts.items()]
+        whole = "\n".join([head, *_beside(bodies)])
         if not sudo:
             return whole
         quoted = whole.replace("'", "'\"'\"'")
-        return f"sudo -n /bin/sh -c '{quoted}'"
+        return f"{ROOT} '{quoted}'"
 
     def parts(self, answer: Answer) -> dict[str, dict[str, Part]]:
         """Return each family's parts by name; a part that never began is not there."""
-        said = self._split(answer.stdout)
-        complained = dict(self._split(answer.stderr))
         found: dict[str, dict[str, Part]] = {name: {} for name in self._scripts}
-        for (family, name), data in said:
+        for family, name, data in self._split(answer.stdout):
             if family in found:
-                body, exit_code = self._end(data)
-                stderr = complained.get((family, name), b"").rstrip(b"\n")
-                found[family][name] = Part(stdout=body, stderr=stderr, exit_code=exit_code)
+                found[family][name] = self._part(data)
         return found
 
-    def _split(self, stream: bytes) -> Iterable[tuple[tuple[str, str], bytes]]:
+    def _split(self, stream: bytes) -> Iterable[tuple[str, str, bytes]]:
         pieces = re.split(rb"\n%s begin ([\w-]+) ([\w-]+)\n" % self._mark.encode(), stream)
         begun = zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True)
-        return [((family.decode(), name.decode()), body) for family, name, body in begun]
+        return [(family.decode(), name.decode(), body) for family, name, body in begun]
 
-    def _end(self, data: bytes) -> tuple[bytes, int | None]:
-        body, found, rest = data.rpartition(b"\n%s end " % self._mark.encode())
+    def _part(self, data: bytes) -> Part:
+        mark = self._mark.encode()
+        told, _, said = data.partition(b"\n%s said\n" % mark)
+        body, found, rest = told.rpartition(b"\n%s end " % mark)
         code = rest.split(b"\n", 1)[0]
-        return (body, int(code)) if found and code.isdigit() else (data, None)
+        ended = found and code.isdigit()
+        return Part(stdout=body if ended else told, stderr=said.rstrip(b"\n"), exit_code=int(code) if ended else None)
+
+
+def _beside(bodies: list[str]) -> list[str]:
+    """Return the scripts one after the other."""
+    return bodies

@@ -1,0 +1,96 @@
+"""Accounts of the machine itself (passwd(5), shadow(5), subuid(5))."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+
+from imagetest.collectors.reading import gap, refusal, rows, told
+from imagetest.collectors.rules import normalised
+from imagetest.model.plan import Scope
+from imagetest.model.snapshot import Family, Gap, Part
+
+SCRIPT = """
+[ -e /etc/passwd ] && ask passwd cat /etc/passwd
+[ -e /etc/group ] && ask group cat /etc/group
+[ -e /etc/shadow ] && ask shadow cat /etc/shadow
+[ -e /etc/subuid ] && ask subuid cat /etc/subuid
+[ -e /etc/subgid ] && ask subgid cat /etc/subgid
+ask asked true
+"""
+
+SCHEMES = {
+    "1": "MD5", "2a": "bcrypt", "2b": "bcrypt", "2y": "bcrypt", "5": "SHA-256", "6": "SHA-512", "7": "scrypt",
+    "y": "yescrypt", "gy": "GOST yescrypt",
+}  # fmt: skip
+"""Prefixes of password hashes (crypt(5))."""
+
+AGEING = ("min", "max", "warn", "inactive", "expires")
+EPOCH = date(1970, 1, 1)
+
+
+class AccountsCollector:
+    """One fact an account: its ids, home, shell, and what is to be known of its password without knowing it."""
+
+    name = "accounts"
+
+    def script(self, _scope: Scope) -> str:
+        """Ask for the files; names that come from a directory service are no part of the machine."""
+        return SCRIPT
+
+    def read(self, parts: Mapping[str, Part]) -> Family:
+        """Read the accounts; /etc/shadow may be closed to who asks."""
+        groups = {gid: name for name, _, gid, _ in rows(told(parts, "group"), 4, b":")}
+        facts: dict[str, dict[str, str]] = {}
+        for name, password, uid, gid, comment, home, shell in rows(told(parts, "passwd"), 7, b":"):
+            facts[name] = {
+                "uid": uid,
+                "group": f"{groups.get(gid, '?')} ({gid})",
+                "home": home,
+                "shell": shell,
+                **({"comment": comment} if comment else {}),
+                **({"password": "none is asked for"} if not password else {}),
+                **({"password": _kept(password)} if password not in {"", "x", "*"} else {}),
+            }
+        self._add_shadow(told(parts, "shadow"), facts)
+        for file in ("subuid", "subgid"):
+            for name, first, count in rows(told(parts, file), 3, b":"):
+                if name in facts:
+                    facts[name][file] = f"{count} from {first}"
+        return normalised(self.name, "account", facts, self._gaps(parts))
+
+    def _add_shadow(self, part: Part, facts: dict[str, dict[str, str]]) -> None:
+        for row in rows(part, 9, b":"):
+            if row[0] in facts:
+                facts[row[0]]["password"] = _password(row[1], row[2])
+                named = zip(AGEING, row[3:8], strict=True)
+                facts[row[0]]["ageing"] = ", ".join(f"{name} {days}" for name, days in named if days) or "none"
+
+    def _gaps(self, parts: Mapping[str, Part]) -> list[Gap]:
+        gaps = [one for name in ("asked", "passwd") if name in parts or name == "asked" for one in gap(parts, name)]
+        if "shadow" in parts and (why := refusal(parts, "shadow")):
+            gaps += [Gap(attribute="password", reason=why), Gap(attribute="ageing", reason=why)]
+        for name, attribute in (("group", "group"), ("subuid", "subuid"), ("subgid", "subgid")):
+            gaps += gap(parts, name, attribute=attribute) if name in parts else ()
+        return gaps
+
+
+def _password(field: str, changed: str) -> str:
+    """Say what kind of password it is, and since when: a change shows by its day."""
+    if not field:
+        return "none is asked for"
+    if field.startswith(("!", "*")):
+        return "locked"
+    return _kept(field) + (f", since {_day(int(changed))}" if changed.isdigit() and len(changed) < 7 else "")  # noqa: PLR2004
+
+
+def _kept(field: str) -> str:
+    scheme = field.split("$")[1] if field.count("$") > 1 else ""
+    return f"set, {SCHEMES.get(scheme, 'by DES or something unknown')}"
+
+
+def _day(days: int) -> str:
+    try:
+        return (EPOCH + timedelta(days=days)).isoformat()
+    except OverflowError:
+        return str(days)

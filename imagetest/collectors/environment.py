@@ -1,0 +1,104 @@
+"""The environment that services and logins are given (systemd.exec(5), environ(7), pam_env(8))."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+
+from imagetest.collectors.discretion import discreet, masked
+from imagetest.collectors.locale import FILES as TOLD_AS_LOCALE
+from imagetest.collectors.reading import complaints, distinct, gap, legible, lines, pairs, records, refusal, told
+from imagetest.collectors.rules import normalised
+from imagetest.collectors.units import PLACES, unit_of
+from imagetest.model.plan import Scope
+from imagetest.model.snapshot import Family, Gap, Part
+
+SCRIPT = (
+    PLACES
+    + r"""
+files() {
+    { printf '%s\n' /etc/environment /etc/default/* /etc/sysconfig/* /etc/conf.d/*
+      matching -h '^EnvironmentFile=' | sed 's/^EnvironmentFile=-\{0,1\}//'
+    } | sort -u | while IFS= read -r file; do
+        case $file in SKIPPED) continue ;; esac
+        [ -f "$file" ] || continue
+        [ -r "$file" ] || { printf 'environment: %s: Permission denied\n' "$file" >&2; continue; }
+        printf '%s\0' "$file"
+        cat "$file"
+        printf '\0'
+    done
+    return 0
+}
+ask units matching -H '^Environment(File)?='
+ask files files
+[ -e /proc/1/environ ] && ask first cat /proc/1/environ
+""".replace("SKIPPED", " | ".join(TOLD_AS_LOCALE))
+)
+
+ASSIGNMENT = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_]\w*)=(?P<value>.*)")
+
+
+class EnvironmentCollector:
+    """One fact a variable, by the unit or the file that sets it; what looks like a secret is masked."""
+
+    name = "environment"
+
+    def script(self, _scope: Scope) -> str:
+        """Ask for what the units say, for the files they name, and for the first process's environment."""
+        return SCRIPT
+
+    def read(self, parts: Mapping[str, Part]) -> Family:
+        """Read it; the last that a unit says of a variable counts."""
+        facts: dict[str, dict[str, str]] = {}
+        for unit, name, value in _of_units(told(parts, "units")):
+            facts[f"{unit}: {name}"] = {"value": masked(name, value)}
+        for file, content in pairs(told(parts, "files")):
+            for name, given in _of_file(content):
+                key = f"{legible(file)}: {name}"
+                if given is None:
+                    facts[distinct(key, facts)] = {"value": "set"}
+                else:
+                    facts[key] = {"value": masked(name, given)}
+        for record in records(told(parts, "first")):
+            name, _, value = legible(record).partition("=")
+            facts[f"process 1: {name}"] = {"value": masked(name, value)}
+        return normalised(self.name, "variable", facts, self._gaps(parts))
+
+    def _gaps(self, parts: Mapping[str, Part]) -> list[Gap]:
+        gaps = [*gap(parts, "units"), *gap(parts, "files")]
+        denied = complaints(told(parts, "files")).denied
+        gaps += [Gap(key=f"{legible(path)}: ", reason=why) for path, why in sorted(denied.items())]
+        if "first" in parts and (why := refusal(parts, "first")):
+            gaps.append(Gap(key="process 1: ", reason=why.rpartition(": ")[2]))
+        return gaps
+
+
+def _of_units(part: Part) -> Iterator[tuple[str, str, str]]:
+    for line in sorted(lines(part)):
+        path, _, text = line.partition(":")
+        setting, _, value = text.partition("=")
+        unit = unit_of(path)
+        if setting == "EnvironmentFile":
+            yield unit, f"EnvironmentFile {value}", "read"
+        elif unit:
+            for word in _words(value):
+                name, _, given = word.partition("=")
+                yield unit, name, given
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _of_file(content: bytes) -> Iterator[tuple[str, str | None]]:
+    """Give the variables of a file, and each other line that means something with no value."""
+    for line in map(legible, content.split(b"\n")):
+        text = line.strip()
+        if not text or text.startswith(("#", ";")):
+            continue
+        found = ASSIGNMENT.fullmatch(text)
+        yield (found["name"], found["value"].strip().strip("\"'")) if found else (discreet(text), None)
