@@ -54,8 +54,9 @@ class _Family:
             if any(gap.covers(key) for gap in whole):
                 continue
             fact = self.facts.setdefault(key, _Fact())
-            hidden = {gap.attribute: HIDDEN for gap in partial if gap.covers(key, gap.attribute)}
-            for name, vote in {**attributes, **hidden}.items():
+            hidden: dict[str, Vote] = {gap.attribute: HIDDEN for gap in partial if gap.covers(key, gap.attribute)}
+            cast: Mapping[str, Vote] = {**attributes, **hidden}
+            for name, vote in cast.items():
                 votes = fact.attributes.setdefault(name, _nobody_else(fact.have))
                 votes[vote] += 1
             for name in fact.attributes.keys() - attributes.keys() - hidden.keys():
