@@ -32,6 +32,8 @@ TABLE = (
     Elsewhere(path=r"/var/spool/cron/(crontabs/|tabs/)?[^/.]+", collector="cron"),
     Elsewhere(path=r"/var/spool/(cron/atjobs|at)/[^/.]+", collector="cron"),
     Elsewhere(path=r"/etc/(machine-id|hostname|os-release)", collector="kernel"),
+    Elsewhere(path=r"/etc/ssh/sshd_config", collector="sshd"),
+    Elsewhere(path=r"/etc/ssh/sshd_config\.d/[^/.]+\.conf", collector="sshd", usual=("file 0644 root root",)),
     Elsewhere(path=r"/etc/ssh/ssh_host_\w+_key(\.pub)?", collector="sshd"),
     Elsewhere(
         path=r"/etc/(locale\.conf|default/(locale|keyboard)|vconsole\.conf|timezone|localtime)", collector="locale"

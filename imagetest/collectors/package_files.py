@@ -43,6 +43,8 @@ class PackageFilesCollector:
     """One fact a file that differs from what its package installed, outside the folders that `files` reads."""
 
     name = "package-files"
+    slow = True
+    """Every file of every package is read."""
 
     def script(self, scope: Scope) -> str:
         """Ask the package managers to compare; what `files` compares by content is left to it."""

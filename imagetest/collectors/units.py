@@ -15,6 +15,8 @@ LOCAL = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/s
 FOLDERS = (*LOCAL, "/usr/lib/systemd/system", "/lib/systemd/system")
 """Where unit files are; of one name, the first counts."""
 
+MASKED = " -> /dev/null"
+
 TOLD_AS_ENVIRONMENT = (b"#", b";", b"Environment=", b"EnvironmentFile=")
 
 KINDS = "service|socket|timer|path|mount|automount|swap|target|slice"
@@ -125,8 +127,11 @@ def _defined(every: list[Entry]) -> Facts:
     facts: Facts = {}
     found = [entry for entry in every if not entry.folder and unit_of(entry.path)]
     for entry in sorted(found, key=lambda one: [one.path.startswith(folder + "/") for folder in FOLDERS], reverse=True):
-        if entry.name not in facts:
+        known = facts.get(entry.name)
+        if known is None:
             facts[entry.name] = {"file": entry.path + (f" -> {entry.target}" if entry.link else "")}
+        elif known["file"].endswith(MASKED):
+            known |= {"file": entry.path, "enablement": "masked"}
     return facts
 
 
@@ -141,7 +146,7 @@ def _add_enablement(facts: Facts, every: list[Entry], installable: set[str]) -> 
     for name in wanted:
         facts.setdefault(name, {"file": _template(name, facts)})
     for name, attributes in facts.items():
-        if attributes["file"].endswith(" -> /dev/null"):
+        if attributes["file"].endswith(MASKED) or "enablement" in attributes:
             attributes["enablement"] = "masked"
         elif name in wanted:
             attributes["enablement"] = f"enabled, {', '.join(sorted(wanted[name]))}"
@@ -194,15 +199,21 @@ def _add_init_scripts(part: Part, facts: Facts) -> None:
 
 
 def _add_states(part: Part, facts: Facts) -> None:
-    """Add whether each unit runs; one that is loaded and stands in no file was made by a generator or by hand."""
+    """Add whether each unit runs; one that is loaded and stands in no file was made by a generator or by hand.
+
+    systemd forgets units that are inactive and that nothing refers to: what it does not speak of is inactive.
+    """
+    states = {}
     for paragraph in part.stdout.split(b"\n\n"):
         said = dict(legible(line).partition("=")[::2] for line in paragraph.split(b"\n") if line)
         name, state = said.get("Id", ""), said.get("ActiveState", "")
         own = name.endswith((".service", ".socket", ".timer", ".path")) and said.get("LoadState") == "loaded"
         if name not in facts and own:
             facts[name] = {"file": _template(name, facts)}
-        if name in facts and state:
-            facts[name]["state"] = state
+        states[name] = state
+    for name, attributes in facts.items():
+        if part.stdout and "@." not in name and not name.endswith(".slice"):
+            attributes["state"] = states.get(name, "inactive")
 
 
 def _gaps(parts: Mapping[str, Part]) -> list[Gap]:

@@ -33,7 +33,7 @@ def take(
     be held. A collector that fails is a gap.
     """
     asked = [one for one in collectors if not scope.only or one.name in scope.only]
-    batch = Batch({"machine": "ask user id -un", **{one.name: one.script(scope) for one in asked}})
+    batch = batch_of(asked, scope)
     taken, clock = datetime.now(UTC), time.monotonic()
     try:
         answer = shell.run(batch.script(sudo=sudo), timeout=timeout, limit=TOTAL_LIMIT)
@@ -46,8 +46,10 @@ def take(
     seconds = time.monotonic() - clock
     parts = batch.parts(answer)
     if "user" not in parts["machine"]:
-        said = answer.stderr.decode(errors="replace").strip().splitlines()
-        raise MachineLostError(f"{subject!r} did not tell its state: {said[-1] if said else 'it said nothing'}")
+        said = answer.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        refused = "let the user become root without a password (NOPASSWD in sudoers), or do without sudo"
+        hint = refused if sudo else "is there a /bin/sh with head(1)?"
+        raise MachineLostError(f"{subject!r} did not tell its state: {said[-1]}", hint=hint)
     return Snapshot(
         subject=subject,
         digest=digest,
@@ -56,6 +58,12 @@ def take(
         seconds=round(seconds, 3),
         families=tuple(_read(one, parts[one.name]) for one in asked),
     )
+
+
+def batch_of(collectors: Sequence[Collector], scope: Scope) -> Batch:
+    """Return the one script that asks for everything."""
+    scripts = {"machine": "ask user id -un", **{one.name: one.script(scope) for one in collectors}}
+    return Batch(scripts, slow=[one.name for one in collectors if getattr(one, "slow", False)])
 
 
 def _read(collector: Collector, parts: Mapping[str, Part]) -> Family:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from imagetest.model.snapshot import Part
 from imagetest.transport.shell import Answer
@@ -45,17 +45,19 @@ exec "$@" -c"""
 class Batch:
     """The scripts of several families as one, and the way back from its answer to their parts."""
 
-    def __init__(self, scripts: Mapping[str, str]) -> None:
+    def __init__(self, scripts: Mapping[str, str], *, slow: Collection[str] = ()) -> None:
+        """Join scripts; those of the `slow` families run beside all others, of which each waits for the one before."""
         self._mark = os.urandom(16).hex()
         self._scripts = scripts
+        self._slow = slow
 
     def script(self, *, sudo: bool = False) -> str:
         """Return the whole script; with `sudo`, all of it runs as root, or not at all when sudo asks for a password."""
         head = PREAMBLE.replace("PART_LIMIT", str(PART_LIMIT)).replace("COMPLAINT_LIMIT", str(COMPLAINT_LIMIT))
         head = head.replace("MARK", self._mark)
         # Each family runs in a shell of its own: none can change what the next one finds.
-        bodies = [f"(\nexec 4>&1\nfamily={name}\n{script.strip()}\n)" for name, script in self._scripts.items()]
-        whole = "\n".join([head, *_beside(bodies)])
+        bodies = {name: f"(\nexec 4>&1\nfamily={name}\n{script.strip()}\n)" for name, script in self._scripts.items()}
+        whole = "\n".join([head, *_beside([bodies.pop(name) for name in self._slow], list(bodies.values()))])
         if not sudo:
             return whole
         quoted = whole.replace("'", "'\"'\"'")
@@ -83,6 +85,6 @@ class Batch:
         return Part(stdout=body if ended else told, stderr=said.rstrip(b"\n"), exit_code=int(code) if ended else None)
 
 
-def _beside(bodies: list[str]) -> list[str]:
-    """Return the scripts one after the other."""
-    return bodies
+def _beside(slow: list[str], quick: list[str]) -> list[str]:
+    """Return two rows of scripts that run side by side; the slow ones' output waits in a pipe until the end."""
+    return ["{", *slow, "} | {", "exec 5<&0 </dev/null", *quick, "cat <&5", "}"] if slow else quick
