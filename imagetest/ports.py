@@ -88,6 +88,25 @@ class Builder(Protocol):
         ...
 
 
+    def repeat(
+        self,
+        order: BakeOrder,
+        source: str,
+        *,
+        base: str,
+        log: Path,
+        secrets: Sequence[str],
+        progress: Progress,
+        claim: Claim,
+    ) -> Artifact:
+        """Bake one source once more and publish nothing: no post-processor runs.
+
+        With a `base`, which is an image that the builder can start from, the provisioners run on that. Raises
+        ConfigError, with the reason, where the template cannot be baked so, and BakeError.
+        """
+        ...
+
+
 class Connection(Protocol):
     """The two keys that one boot uses."""
 
@@ -103,6 +122,8 @@ class Booted:
     boot: Boot
     transport: paramiko.Transport | None = None
     """A connection that is open already, for whoever runs the first command."""
+    brought: tuple[str, ...] = ()
+    """Public keys that were placed in it for the run, `ssh-ed25519 AAAA...`."""
     close: Callable[[], None] = lambda: None
     """Ends what the driver runs on this side for the instance, such as a gateway."""
 

@@ -32,6 +32,7 @@ class BootTable(Strict):
     ready: str = ""
     timeout: Annotated[float, Field(gt=0)] = 60.0
     command_timeout: Annotated[float, Field(gt=0)] = 120.0
+    budget: Annotated[float, Field(gt=0)] | None = None
 
 
 class ImageTable(Strict):
@@ -57,6 +58,7 @@ class GateTable(Strict):
 
     tolerate: list[Literal["unrated", "low", "medium", "high"]] = []
     waivers: list[str] = []
+    bake_differences: Annotated[int, Field(ge=0)] = 0
     parity: list[Literal["environment", "group", "platform"]] = []
 
 

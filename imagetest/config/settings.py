@@ -192,6 +192,7 @@ def _settings(file: Path, parsed: schema.File, mistakes: Mistakes) -> Settings:
             name=name,
             tolerate=frozenset(Severity(severity) for severity in table.tolerate),
             waivers=load_waivers([project / path for path in table.waivers], ("gates", name, "waivers"), mistakes),
+            bake_differences=table.bake_differences,
             parity=frozenset(ParityKind(kind) for kind in table.parity),
         )
         for name, table in parsed.gates.items()

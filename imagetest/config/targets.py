@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,6 +77,22 @@ def split(target: Target, sources: tuple[str, ...]) -> tuple[Target, ...]:
         replace(target, source=source, name=f"{target.name}.{_slug(name)}")
         for source, name in zip(sources, names, strict=True)
     )
+
+
+def resolve_all(
+    values: Iterable[str], settings: Settings, sources: Callable[[BakeOrder], tuple[str, ...]]
+) -> tuple[Target, ...]:
+    """Return every image that some values of `--image` name, one for each source of a template. Raises ConfigError.
+
+    `sources` tells those of an order.
+    """
+    found: dict[str, Target] = {}
+    for value in values:
+        target = resolve(value, settings)
+        for one in split(target, sources(target.order)) if target.order else (target,):
+            if found.setdefault(one.name, one) != one:
+                raise ConfigError(f"two images would be called {one.name!r}", hint="name them in imagetest.toml")
+    return tuple(found.values())
 
 
 def is_template(path: Path) -> bool:

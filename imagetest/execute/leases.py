@@ -15,13 +15,16 @@ from imagetest.errors import LeakError, StorageError
 SCRATCH = "imagetest-packer-"
 """How the name of every folder begins that is leased as one: nothing else is ever removed as a folder."""
 
+IMAGE = "image:"
+"""What stands before a driver's name where what is leased is an image that was made for one run alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """A resource that somebody must remove: what it is, what it is called, and the process that answers for it."""
 
     kind: str
-    """The name of the driver that can remove it, such as `docker`, or `folder`."""
+    """The name of the driver that can remove it, such as `docker` (`image:docker` for an image), or `folder`."""
     resource: str
     """Its name at that driver, chosen before it is made."""
     image: str

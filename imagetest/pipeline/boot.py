@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from imagetest.errors import ImagetestError, LeakError, StorageError
@@ -25,6 +26,7 @@ class Fleet:
         self._folder = folder
         self._drivers = drivers
         self._up: dict[str, tuple[Driver, Booted | None]] = {}
+        self._accesses: dict[str, Access] = {}
 
     def boot(self, image: Image, plan: BootPlan, progress: Progress, suffix: str = "") -> Booted:
         """Boot an image as it ships; `suffix` tells further instances of one image from the first.
@@ -44,6 +46,15 @@ class Fleet:
             lambda driver, resource, access: driver.rest(image, resource=resource, access=access),
         )  # fmt: skip
 
+    def restart(self, booted: Booted, image: Image, plan: BootPlan, progress: Progress) -> Booted:
+        """Reboot an instance; `booted` is of no more use then. Raises BootError when it does not come back."""
+        resource = booted.instance.id
+        driver, _ = self._up[resource]
+        self._up[resource] = (driver, None)  # whatever happens: its connections are closed
+        up = driver.restart(booted, image, plan, access=self._accesses[resource], progress=progress)
+        self._up[resource] = (driver, up)
+        return up
+
     def destroy(self, resource: str) -> None:
         """Remove an instance and everything that was made for it. Raises LeakError when it cannot be removed."""
         with interrupts.held():
@@ -58,6 +69,7 @@ class Fleet:
             self._leases.release(resource)
             shutil.rmtree(self._folder / resource, ignore_errors=True)
             self._up.pop(resource, None)
+            self._accesses.pop(resource, None)
 
     def destroy_all(self, resources: Sequence[str]) -> None:
         """Remove several instances side by side. Raises the first LeakError once all were tried."""
@@ -100,7 +112,8 @@ class Fleet:
             self._leases.take(driver.name, resource, image.name)
             self._up[resource] = (driver, None)
         try:
-            booted = start(driver, resource, self._access(resource))
+            access = self._accesses[resource] = self._access(resource)
+            booted = replace(start(driver, resource, access), brought=(access.user.public,))
         except BaseException as error:
             self._abandon(resource, error)
             raise

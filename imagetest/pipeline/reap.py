@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imagetest.errors import LeakError
-from imagetest.execute.leases import SCRATCH, Lease, Leases
+from imagetest.execute.leases import IMAGE, SCRATCH, Lease, Leases
 from imagetest.ports import Driver
 
 
@@ -33,6 +33,9 @@ def reap(leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: 
 
 
 def _remove(lease: Lease, drivers: Callable[[str], Driver]) -> None:
+    if lease.kind.startswith(IMAGE):
+        drivers(lease.kind.removeprefix(IMAGE)).discard(lease.resource)
+        return
     if lease.kind != "folder":
         drivers(lease.kind).destroy(lease.resource)
         return

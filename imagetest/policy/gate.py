@@ -26,6 +26,8 @@ class Gate:
     tolerate: frozenset[Severity] = frozenset()
     """Severities whose failed controls do not object; errors and controls that nobody reviewed always do."""
     waivers: tuple[Waiver, ...] = ()
+    bake_differences: int = 0
+    """Facts in which two bakes may differ; it is a check of the suite `phoenix` that compares them."""
     parity: frozenset[ParityKind] = frozenset()
     """Kinds of parity that must have been proved."""
 

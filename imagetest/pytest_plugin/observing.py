@@ -115,7 +115,7 @@ def _message(report: pytest.TestReport, status: Status | None) -> str:
         return _skip_reason(report).removeprefix(NOT_APPLICABLE)
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else report.longreprtext
-    first = text.removeprefix("AssertionError: ").partition("\nassert ")[0].strip()
+    first = text.removeprefix("AssertionError: ").removeprefix("Failed: ").partition("\nassert ")[0].strip()
     place = (
         "" if report.when == "call" else f"while the test was {'set up' if report.when == 'setup' else 'torn down'}: "
     )

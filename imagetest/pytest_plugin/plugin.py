@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 if TYPE_CHECKING:
     from testinfra.host import Host
 
+    from imagetest.model.drift import Drift
+    from imagetest.model.snapshot import Snapshot
     from imagetest.pytest_plugin.changes import Changes
+    from imagetest.pytest_plugin.throwaways import Factory
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--keep", choices=("never", "failed", "always"), default="never",
         help="leave the instance up, always or when something failed, and print the ssh command to get in",
     )  # fmt: skip
+    group.addoption(
+        "--against", action="append", default=[], metavar="ENVIRONMENT",
+        help="hold an environment's live hosts against the image, state and checks, changing nothing; may be repeated",
+    )  # fmt: skip
+    group.addoption(
+        "--platform-parity",
+        action="store_true",
+        help="hold the images of one template against each other, fact by fact",
+    )
     group.addoption("--rebake", action="store_true", help="bake even if nothing changed since the last bake")
     group.addoption(
         "--report-dir", metavar="DIR", help="write the reports into DIR (default: .imagetest/runs/ID, linked as latest)"
@@ -41,6 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Install what this process needs: the controller, a worker of pytest-xdist, or a guard where no image is named."""
     config.addinivalue_line("markers", "control(*ids): the test judges these controls of the catalogue")
+    config.addinivalue_line("markers", "mutates: the test changes its machine, and gets one of its own")
     told: dict[str, Any] | None = getattr(config, "workerinput", {}).get("imagetest")
     if told is not None:
         from imagetest.pytest_plugin.worker import Worker
@@ -66,6 +80,31 @@ def at_rest(host: Host) -> Host:
     if not isinstance(host.backend, Backend):
         pytest.skip("only an image has a state before its first boot: run with --image")
     return TestinfraHost(Backend(host.backend.get_hostname() + REST))
+
+
+@pytest.fixture
+def throwaway(host: Host, pytestconfig: pytest.Config) -> Iterator[Factory]:
+    """Give a function that boots one more instance of the image; each is gone when the test is over."""
+    from imagetest.pytest_plugin import throwaways
+
+    with throwaways.factory(host, pytestconfig).lent() as factory:
+        yield factory
+
+
+@pytest.fixture
+def take_snapshot(host: Host, pytestconfig: pytest.Config) -> Callable[..., Snapshot]:
+    """Give a function that returns the state of any machine of this run, with a `Scope` where one is given."""
+    from imagetest.pytest_plugin import throwaways
+
+    return throwaways.factory(host, pytestconfig).owner.snapshot
+
+
+@pytest.fixture
+def compare_snapshots(host: Host, pytestconfig: pytest.Config) -> Callable[..., Drift]:
+    """Give a function that holds two states against each other and fails the test with every difference in words."""
+    from imagetest.pytest_plugin import throwaways
+
+    return throwaways.factory(host, pytestconfig).owner.compare
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,18 @@ import pytest
 
 from imagetest.config import wiring
 from imagetest.config.settings import load
+from imagetest.config.targets import resolve_all
 from imagetest.errors import LeakError, MachineLostError
 from imagetest.execute.interrupts import interrupts
 from imagetest.execute.redact import Redactor
 from imagetest.marks import PROJECT
 from imagetest.pipeline.boot import Fleet
+from imagetest.pipeline.rebake import Rebakes
 from imagetest.pytest_plugin import handover, switch
 from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, image_of
+from imagetest.pytest_plugin.changes import judges_of
 from imagetest.pytest_plugin.observing import Observer
+from imagetest.pytest_plugin.throwaways import THROWAWAYS, Throwaways
 from imagetest.transport.backend import REST, Machine, Switchboard
 from imagetest.transport.recorder import Recorder
 
@@ -31,10 +36,13 @@ class Worker:
         self._suites = {name: [Path(path) for path in paths] for name, paths in told["suites"].items()}
         settings = load(Path(told["config"]) if told["config"] else None, start=Path(told["start"]))
         config.stash[PROJECT] = settings.project
+        config.stash[THROWAWAYS] = lambda: self._throwaways
+        self._settings = settings
+        self._images = list(config.option.image)
         worker = str(config.workerinput["workerid"])  # type: ignore[attr-defined]  # pytest-xdist adds it
         self._fleet = Fleet(
             run=f"{told['run']}-{worker}", leases=wiring.leases(settings), folder=settings.state / "keys",
-            drivers=wiring.driver,
+            drivers=functools.cache(wiring.driver),
         )  # fmt: skip
         recorder = Recorder(self._redact)
         self._observer = Observer(recorder, self._redact)
@@ -48,6 +56,19 @@ class Worker:
     def _handovers(self) -> handover.Handovers:
         return handover.read(self._folder)
 
+    @cached_property
+    def _throwaways(self) -> Throwaways:
+        settings = self._settings
+        targets = {one.name: one for one in resolve_all(self._images, settings, wiring.builder().sources)}
+        return Throwaways(
+            settings=settings, fleet=self._fleet, switchboard=self._switchboard, progress=lambda _event: None,
+            image=lambda name: self._handovers.machines[name].image, target=targets.__getitem__,
+            rebakes=Rebakes(
+                builder=wiring.builder, driver=wiring.driver, leases=wiring.leases(settings), folder=self._folder,
+                progress=lambda _event: None, secrets=lambda: self._handovers.secrets,
+            ),
+        )  # fmt: skip
+
     def _redact(self, text: str) -> str:
         try:
             secrets = self._handovers.secrets
@@ -56,6 +77,8 @@ class Worker:
         return Redactor(secrets)(text)
 
     def _machine(self, name: str) -> Machine:
+        if "_throwaways" in self.__dict__ and self._throwaways.has(name):
+            return self._throwaways.machine(name)
         known = self._handovers.machines.get(name.removesuffix(REST))
         if known is None:
             raise MachineLostError(f"no instance of {name!r} was booted")
@@ -71,6 +94,7 @@ class Worker:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep each image to its own suites, as the controller's process would."""
         switch.keep_to_suites(items, self._suites)
+        handover.wish(self._folder, judges_of(items))
         self._note(items, deselected=False)
 
     @pytest.hookimpl
@@ -99,7 +123,8 @@ class Worker:
 
     def _close(self) -> list[LeakError]:
         self._switchboard.hang_up()
-        return self._fleet.close()
+        leaks = self._throwaways.close() if "_throwaways" in self.__dict__ else []
+        return leaks + self._fleet.close()
 
     def _last_resort(self) -> None:
         """Remove what is still there when the session did not come to its end."""

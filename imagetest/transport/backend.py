@@ -33,7 +33,8 @@ COMMAND_SECONDS = 120.0
 class Machine:
     """A machine that can be spoken to."""
 
-    address: Address
+    address: Address | None = None
+    """None where there is a connection already, which cannot be made again."""
     transport: paramiko.Transport | None = None
     """A connection that is open already."""
     timeout: float = COMMAND_SECONDS
@@ -59,11 +60,12 @@ class Switchboard:
             self._lines[name] = Line(self, name)
         return self._lines[name]
 
-    def hang_up(self) -> None:
-        """Close every connection."""
-        for line in self._lines.values():
-            line.close()
-        self._lines = {}
+    def hang_up(self, name: str | None = None) -> None:
+        """Close every connection, or that to one machine; the next command to it opens another."""
+        for one in [*self._lines] if name is None else [name]:
+            line = self._lines.pop(one, None)
+            if line is not None:
+                line.close()
 
 
 class Line:
@@ -72,7 +74,7 @@ class Line:
     def __init__(self, switchboard: Switchboard, name: str) -> None:
         self._switchboard = switchboard
         self._name = name
-        self._place = "at rest" if name.endswith(REST) else ""
+        self._place = _place(name)
         self._machine: Machine | None = None
         self._transport: paramiko.Transport | None = None
         self._shell: Shell | None = None
@@ -96,13 +98,30 @@ class Line:
             raise
         except MachineLostError as error:
             self._lost = f"{self._name!r} was lost: {error}"
-            self._switchboard.on_lost(self._name.removesuffix(REST), self._lost)
+            if not self._is_a_checks_own:  # else it is the check's own error, and nobody else's
+                self._switchboard.on_lost(self._name.removesuffix(REST), self._lost)
             raise MachineLostError(self._lost) from error
         finally:
             self._switchboard.recorder.record(
                 command, answer, started=started, seconds=time.monotonic() - clock, machine=self._place
             )
         return answer
+
+    def shell(self) -> Shell:
+        """Return a shell besides the one for commands, of which nothing is recorded; whoever asks closes it.
+
+        Raises MachineLostError when the machine does not answer.
+        """
+        if self._lost:
+            raise MachineLostError(self._lost)
+        self._open()
+        assert self._machine is not None  # noqa: S101 - told to the type checker
+        assert self._transport is not None  # noqa: S101 - told to the type checker
+        return Shell(self._transport, sudo=self._machine.sudo)
+
+    @property
+    def _is_a_checks_own(self) -> bool:
+        return "+" in self._name and REST not in self._name and LIVE not in self._name
 
     def close(self) -> None:
         """Close the connection."""
@@ -113,10 +132,24 @@ class Line:
     def _open(self) -> tuple[Shell, Machine]:
         machine = self._machine = self._machine or self._switchboard.machine(self._name)
         if self._transport is None:
-            self._transport = machine.transport or connection.connect(machine.address)
+            self._transport = machine.transport or _connect(machine)
         if self._shell is None:
             self._shell = Shell(self._transport, sudo=machine.sudo)
         return self._shell, machine
+
+
+def _connect(machine: Machine) -> paramiko.Transport:
+    if machine.address is None:
+        raise MachineLostError("the connection is closed")
+    return connection.connect(machine.address)
+
+
+def _place(name: str) -> str:
+    """Return what the evidence calls a machine: nothing for the booted instance."""
+    _, plus, label = name.partition("+")
+    if not plus or LIVE in name:
+        return ""
+    return label.replace("-", " ")
 
 
 class Backend(base.BaseBackend):

@@ -8,14 +8,14 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from imagetest.builders.packer import ingredients
+from imagetest.builders.packer import derived, ingredients
 from imagetest.builders.packer.stream import Transcript, escaped, parse
 from imagetest.builders.packer.template import Block, Template, read
 from imagetest.errors import BakeError, ConfigError, ProcessError
@@ -101,9 +101,52 @@ class PackerBuilder:
         claim: Claim,
     ) -> tuple[Artifact, ...]:
         """Bake some sources."""
+        template = _template(order)
+        made = self._run(
+            order, template, sources, log=log, secrets=secrets, progress=progress, claim=claim,
+            init=bool(template.plugins), path=lambda _folder: order.template,
+        )  # fmt: skip
+        return tuple(made[source.name] for source in template.sources if source.name in sources)
+
+    def repeat(
+        self,
+        order: BakeOrder,
+        source: str,
+        *,
+        base: str,
+        log: Path,
+        secrets: Sequence[str],
+        progress: Progress,
+        claim: Claim,
+    ) -> Artifact:
+        """Bake one source by a template made of the order's, which has no post-processors."""
+        template = _template(order)
+        chosen = next(one for one in template.sources if one.name == source)
+
+        def path(folder: Path) -> Path:
+            return derived.write(template, chosen, folder, path=order.template, base=base)
+
+        made = self._run(
+            order, template, [source], log=log, secrets=secrets, progress=progress, claim=claim, init=False, path=path
+        )  # fmt: skip
+        return made[source]
+
+    def _run(
+        self,
+        order: BakeOrder,
+        template: Template,
+        sources: Sequence[str],
+        *,
+        log: Path,
+        secrets: Sequence[str],
+        progress: Progress,
+        claim: Claim,
+        init: bool,
+        path: Callable[[Path], Path],
+    ) -> dict[str, Artifact]:
+        """Run Packer on the template that `path` gives; it may write it into a folder that is gone afterwards."""
         lines = [line for secret in secrets for line in (secret, *secret.splitlines())]
         redact = Redactor([*secrets, *map(escaped, lines)])
-        template = _template(order)
         heard = Transcript(
             show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail)),
             started=lambda container: claim("docker", container),
@@ -112,6 +155,8 @@ class PackerBuilder:
             _scratch(claim) as scratch,
             log.open("w", encoding="utf-8") as file,
         ):
+            (folder := Path(scratch) / "template").mkdir()
+            found = path(folder)
 
             def run(argv: list[str]) -> int:
                 def hear(line: bytes) -> None:
@@ -121,16 +166,16 @@ class PackerBuilder:
                 return process.stream(argv, on_line=hear, cwd=order.project, env={**_environment(), "TMPDIR": scratch})
 
             try:
-                if template.plugins and self._at_least(WITH_INIT):
+                if init and self._at_least(WITH_INIT):
                     run(_init(order))  # a downloader, not a judge: the plugins may be there without a network
-                code = run(_build(order, template, sources))
+                code = run(_build(order, template, sources, found))
             finally:
                 _remove(heard.containers)
-        found = [_artifact(source, heard) for source in template.sources if source.name in sources]
-        if code or None in found:
+        made = {source.name: _artifact(source, heard) for source in template.sources if source.name in sources}
+        if code or None in made.values():
             said = redact(_said(heard))
             raise BakeError(f"the bake of {order.name!r} failed: {said}", hint=self._hint(said, log))
-        return tuple(one for one in found if one is not None)
+        return {name: one for name, one in made.items() if one is not None}
 
     def _hint(self, said: str, log: Path) -> str:
         text = " ".join(said.split())
@@ -224,14 +269,14 @@ def _init(order: BakeOrder) -> list[str]:
     return [PROGRAM, "init", "-machine-readable", str(order.template)]
 
 
-def _build(order: BakeOrder, template: Template, sources: Sequence[str]) -> list[str]:
+def _build(order: BakeOrder, template: Template, sources: Sequence[str], path: Path) -> list[str]:
     argv = [PROGRAM, "build", "-machine-readable"]
     if len(sources) < len(template.sources):
         argv.append(f"-only={','.join(sources)}")
     argv += [f"-var-file={path}" for path in order.var_files]
     for name, value in order.variables:
         argv += ["-var", f"{name}={value}"]
-    return [*argv, str(order.template)]
+    return [*argv, str(path)]
 
 
 def _artifact(source: Block, heard: Transcript) -> Artifact | None:

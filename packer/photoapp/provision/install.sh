@@ -10,7 +10,8 @@ apt-get -qq update
 apt-get -qq upgrade
 apt-get -qq install --no-install-recommends openssh-server python3 systemd-sysv >/dev/null
 
-useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin photoapp
+getent passwd photoapp >/dev/null ||
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin photoapp
 
 cp --recursive --no-preserve=all /tmp/files/. /
 systemctl --quiet enable photoapp.service ssh.service ssh-host-keys.service

@@ -1,0 +1,290 @@
+"""Machines of a check's own: booted from the image under test, looked at, rebooted, and gone when the check is over."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
+
+import pytest
+from testinfra.host import Host
+
+from imagetest.config import wiring
+from imagetest.config.settings import Settings
+from imagetest.config.targets import Target
+from imagetest.errors import ImagetestError, LeakError, MachineLostError
+from imagetest.model.drift import Allowance, Drift
+from imagetest.model.image import Image
+from imagetest.model.instance import Boot
+from imagetest.model.plan import BootPlan, Scope
+from imagetest.model.snapshot import Snapshot
+from imagetest.pipeline.boot import Fleet
+from imagetest.pipeline.rebake import Rebakes
+from imagetest.pipeline.snapshot import take
+from imagetest.policy import drift as judge
+from imagetest.policy.wording import unread_words, words
+from imagetest.ports import Booted, Progress
+from imagetest.transport.backend import Backend, Machine, Switchboard
+
+THROWAWAYS: pytest.StashKey[Callable[[], Throwaways]] = pytest.StashKey()
+"""Where a run over an image keeps them in pytest's configuration."""
+
+SIDE_BY_SIDE = 4
+"""How many instances come up at the same time."""
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What one throwaway is to be like; what is left out is as configured."""
+
+    label: str = "throwaway"
+    """What the evidence calls it, followed by a number."""
+    image: Image | None = None
+    """Another image than the one under test."""
+    rest: bool = False
+    """As the image is before its first boot."""
+    environment: Mapping[str, str] | None = None
+    """Environment variables besides those that are configured."""
+    network: Literal["default", "none"] = "default"
+    user: str = "root"
+    timeout: float | None = None
+
+    def plan(self, configured: BootPlan) -> BootPlan:
+        """Return how it is booted: nothing of the run is placed in it, unless the image's own way in is asked for."""
+        given = {**dict(configured.environment), **(self.environment or {})}
+        return replace(
+            configured,
+            user=self.user,
+            ssh="gateway" if configured.ssh == "auto" else configured.ssh,
+            environment=tuple(given.items()),
+            network=self.network,
+            timeout=self.timeout or configured.timeout,
+        )
+
+
+class Throwaway:
+    """One machine of a check's own."""
+
+    def __init__(self, owner: Throwaways, name: str, image: Image, plan: BootPlan, booted: Booted) -> None:
+        self._owner = owner
+        self._plan = plan
+        self._booted = booted
+        self.name = name
+        self.image = image
+        self.host = Host(Backend(name))
+        """testinfra's host: what runs on it is evidence as well."""
+
+    @property
+    def boot(self) -> Boot:
+        """Return how it came up last."""
+        return self._booted.boot
+
+    @property
+    def machine(self) -> Machine:
+        """Return the way to it."""
+        up = self._booted
+        return Machine(address=up.instance.address, transport=up.transport, timeout=self._plan.command_timeout)
+
+    def snapshot(self, scope: Scope | None = None) -> Snapshot:
+        """Return its state. Raises MachineLostError when it does not tell."""
+        return self._owner.snapshot(self.host, scope)
+
+    def reboot(self) -> Boot:
+        """Reboot it and wait until it is ready again. Raises BootError when it does not come back by itself."""
+        self._owner.hang_up(self.name)
+        self._booted = self._owner.fleet.restart(self._booted, self.image, self._plan, self._owner.progress)
+        return self.boot
+
+    def destroy(self) -> None:
+        """Remove it. Raises LeakError when it cannot be removed."""
+        self._owner.hang_up(self.name)
+        self._owner.fleet.destroy(self._booted.instance.id)
+
+
+class Throwaways:
+    """All throwaways of one process that runs checks."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        fleet: Fleet,
+        switchboard: Switchboard,
+        rebakes: Rebakes,
+        image: Callable[[str], Image],
+        target: Callable[[str], Target],
+        progress: Progress,
+    ) -> None:
+        self.settings = settings
+        self.fleet = fleet
+        self.progress = progress
+        self.image = image
+        self.target = target
+        self._rebakes = rebakes
+        self._switchboard = switchboard
+        self._numbers = itertools.count(2)
+        self._up: dict[str, Throwaway] = {}
+        self._shared: dict[tuple[str, str], Any] = {}
+        self._known: set[str] = set()
+        """The names of all there ever were."""
+
+    def boot(self, name: str, *wishes: Wish) -> tuple[Throwaway, ...]:
+        """Boot several at once. Raises the first error, once all have come up or failed; then none is left."""
+        with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
+            attempts = [pool.submit(self._boot, name, wish, next(self._numbers)) for wish in wishes]
+        made = [attempt.result() for attempt in attempts if attempt.exception() is None]
+        self._up |= {one.name: one for one in made}
+        self._known |= {one.name for one in made}
+        for attempt in attempts:
+            if attempt.exception() is not None:
+                self.destroy(made)
+                attempt.result()
+        return tuple(made)
+
+    def _boot(self, name: str, wish: Wish, number: int) -> Throwaway:
+        image = replace(wish.image or self.image(name), name=name)
+        plan, suffix = wish.plan(self.target(name).plan), f"-{wish.label}-{number}"
+        if wish.rest:
+            booted = self.fleet.rest(image, plan, suffix)
+        else:
+            booted = self.fleet.boot(image, plan, self.progress, suffix)
+        return Throwaway(self, f"{name}+{wish.label}-{number}", image, plan, booted)
+
+    def has(self, name: str) -> bool:
+        """Say whether a name is one of theirs."""
+        return name in self._known
+
+    def machine(self, name: str) -> Machine:
+        """Return the way to a throwaway. Raises MachineLostError when there is none of that name."""
+        if name not in self._up:
+            raise MachineLostError(f"there is no {name!r} any more")
+        return self._up[name].machine
+
+    def hang_up(self, name: str) -> None:
+        """Close the connection to one machine."""
+        self._switchboard.hang_up(name)
+
+    def destroy(self, doomed: Iterable[Throwaway]) -> None:
+        """Remove some. Raises the first LeakError once all were tried."""
+        with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
+            attempts = [pool.submit(one.destroy) for one in doomed if self._up.pop(one.name, None)]
+        for attempt in attempts:
+            attempt.result()
+
+    def shared(self, name: str, key: str, make: Callable[[], Made]) -> Made:
+        """Return what several checks of an image use, made by the first; what it raised is raised again."""
+        if (name, key) not in self._shared:
+            try:
+                self._shared[name, key] = make()
+            except ImagetestError as error:
+                self._shared[name, key] = error
+        found = self._shared[name, key]
+        if isinstance(found, ImagetestError):
+            raise found
+        kept: Made = found
+        return kept
+
+    def dismiss(self, name: str) -> None:
+        """Remove what an image's checks booted and baked, once the last of them has run. Raises LeakError."""
+        self._shared = {key: value for key, value in self._shared.items() if key[0] != name}
+        self.destroy([one for one in self._up.values() if one.name.partition("+")[0] == name])
+        self._rebakes.discard(name)
+
+    def close(self) -> list[LeakError]:
+        """Forget all; the fleet removes what is still up. Return what could not be removed."""
+        self._shared, self._up = {}, {}
+        return self._rebakes.close()
+
+    def snapshot(self, host: Host, scope: Scope | None = None) -> Snapshot:
+        """Return the state of any machine of this run."""
+        name = host.backend.get_hostname()
+        shell = self._switchboard.line(name).shell()
+        try:
+            return take(shell, wiring.collectors(), subject=name, scope=scope or self.settings.scope)
+        finally:
+            shell.close()
+
+    def remember(self, *boots: Boot) -> None:
+        """Have some boots stand in the evidence of the running check."""
+        for boot in boots:
+            self._switchboard.recorder.booted(boot)
+
+    def compare(
+        self, left: Snapshot, right: Snapshot, allow: Iterable[Allowance] = (), *, at_most: int = 0, what: str = ""
+    ) -> Drift:
+        """Hold two states against each other: what differs fails the check, what could not be read ends it unreviewed.
+
+        `at_most` facts may differ without anybody's leave; `what` begins the message.
+        """
+        drift = judge.compare(left, right, allow, now=datetime.now(UTC))
+        self._switchboard.recorder.compared(drift)
+        said = [words(one) for one in drift.differences if one.allowance is None]
+        if drift.unexplained > at_most:
+            pytest.fail("\n".join([what, *said] if what else said), pytrace=False)
+        unread = dict.fromkeys(unread_words(one, "it") for one in drift.unread if one.allowance is None)
+        if unread:
+            pytest.skip(f"not all could be compared: {'; '.join(unread)}")
+        return drift
+
+    def rebake(self, name: str, *, on: Image | None = None) -> Image:
+        """Bake an image under test once more, or run its provisioners again `on` a finished image.
+
+        Packer's time stands in the evidence. Raises ConfigError where its template cannot be baked so, and BakeError.
+        """
+        target = self.target(name)
+        started, clock = time.time(), time.monotonic()
+        try:
+            return self._rebakes.bake(target.order, target.source, name=name, on=on)
+        finally:
+            what = "the provisioners again on the finished image" if on else "the whole template once more"
+            self._switchboard.recorder.record(
+                f"packer build: {what}", None, started=started, seconds=time.monotonic() - clock, machine="packer"
+            )  # fmt: skip
+
+
+class Factory:
+    """What the fixture `throwaway` gives: call it for one machine more."""
+
+    def __init__(self, owner: Throwaways, name: str) -> None:
+        self._made: list[Throwaway] = []
+        self.owner = owner
+        self.name = name
+
+    def __call__(self, **wish: Any) -> Throwaway:
+        """Boot one more instance, which is gone when the test is over. Raises BootError."""
+        return self.together(Wish(**wish))[0]
+
+    def together(self, *wishes: Wish) -> tuple[Throwaway, ...]:
+        """Boot several side by side. Raises BootError."""
+        made = self.owner.boot(self.name, *wishes)
+        self._made += made
+        self.owner.remember(*(one.boot for one in made))
+        return made
+
+    def shared(self, key: str, make: Callable[[Factory], Made]) -> Made:
+        """Return what several tests use; machines that `make` boots live until the image's last test has run."""
+        return self.owner.shared(self.name, key, lambda: make(Factory(self.owner, self.name)))
+
+    @contextmanager
+    def lent(self) -> Iterator[Factory]:
+        """Remove in the end whatever was booted by it."""
+        try:
+            yield self
+        finally:
+            self.owner.destroy(self._made)
+
+
+def factory(host: Host, config: pytest.Config) -> Factory:
+    """Return the factory of a host's image; a live host has none, and its test is not reviewed."""
+    backend = host.backend
+    owner = config.stash.get(THROWAWAYS, None)
+    if owner is None or not isinstance(backend, Backend) or "+" in backend.get_hostname():
+        pytest.skip("only of an image a throwaway can be booted: run with --image")
+    return Factory(owner(), backend.get_hostname())
