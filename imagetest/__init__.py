@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from imagetest.marks import control, not_applicable
+from imagetest.marks import control, mutates, not_applicable
 
-__all__ = ["control", "not_applicable"]
+__all__ = ["control", "mutates", "not_applicable"]

@@ -19,6 +19,10 @@ def control(*ids: str) -> pytest.MarkDecorator:
     return pytest.mark.control(*ids)
 
 
+mutates: pytest.MarkDecorator = pytest.mark.mutates
+"""Mark a test that changes the machine it judges: it gets an instance of its own, and never runs on a live host."""
+
+
 def not_applicable(reason: str) -> NoReturn:
     """End the running test: its control does not apply to this image, and `reason` says how that is known.
 

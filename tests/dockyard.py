@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
@@ -110,6 +111,17 @@ def dockyard_of() -> Iterator[Dockyard]:
     finally:
         place.clear()
         engine.close()
+
+
+def install(*packages: str) -> str:
+    """Return a line of a Dockerfile that installs packages and leaves nothing else behind."""
+    settings = os.environ.get("PKR_VAR_apt_settings") or _said_by("apt-settings")
+    script = (
+        f"echo '{settings}' >/etc/apt/apt.conf.d/99-test && apt-get update -qq && DEBIAN_FRONTEND=noninteractive "
+        f"apt-get install -qqy --no-install-recommends {' '.join(packages)} >/dev/null && "
+        "rm -rf /etc/apt/apt.conf.d/99-test /var/lib/apt/lists/*"
+    )
+    return f"RUN echo {base64.b64encode(script.encode()).decode()} | base64 --decode | /bin/sh -eu"
 
 
 def _said_by(script: str) -> str:

@@ -18,6 +18,9 @@ from tests.dockyard import Dockyard
 START = "mkdir -p /run/sshd && ssh-keygen -qA && exec /usr/sbin/sshd -D -e"
 SECONDS = 30.0
 
+LIVE = "imagetest-live"
+"""How the name of every live host's container begins."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveHost:
@@ -58,7 +61,7 @@ class LiveHosts:
         """Start a host from lines of a Dockerfile; one behind a bastion has a name that only the bastion knows."""
         image = self._dockyard.build(*(lines or ("FROM {machine}",)))
         container = self._dockyard.engine.containers.create(
-            image, ["/bin/sh", "-c", START], name=f"imagetest-live-{self._suffix}-{name}", hostname=name,
+            image, ["/bin/sh", "-c", START], name=f"{LIVE}-{self._suffix}-{name}", hostname=name,
             ports={} if behind else {"22/tcp": ("127.0.0.1", 0)},
         )  # fmt: skip
         self._made.append(LiveHost(name, container, ""))
@@ -72,6 +75,11 @@ class LiveHosts:
         self._configure(host, user, behind)
         self._made[-1] = host
         return host
+
+    @property
+    def made(self) -> dict[str, LiveHost]:
+        """Return the hosts that there are, by name."""
+        return {one.name: one for one in self._made}
 
     def trust(self, host: LiveHost, behind: LiveHost | None = None, *, key: str = "") -> None:
         """Add a host's key to known_hosts."""

@@ -103,8 +103,8 @@ class Dialogue:
         try:
             with theirs:
                 self._child = subprocess.Popen(
-                    ["/bin/sh", "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.DEVNULL,
-                    start_new_session=True,
+                    ["/bin/sh", "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(),
+                    stderr=subprocess.DEVNULL, start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
             self.socket.close()

@@ -29,6 +29,10 @@ class Culprit:
     """The last command that it had run when the change was seen."""
     differences: tuple[Difference, ...]
 
+    def changes(self, difference: Difference) -> bool:
+        """Say whether it changes the fact that differs."""
+        return any((one.family, one.key) == (difference.family, difference.key) for one in self.differences)
+
 
 class Watch:
     """The state of a machine from one moment on."""

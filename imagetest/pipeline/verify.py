@@ -17,6 +17,7 @@ from imagetest.model.control import Control, Profile
 from imagetest.model.finding import Check, Waiver
 from imagetest.model.image import Bake, Image
 from imagetest.model.instance import Boot
+from imagetest.model.parity import Parity
 from imagetest.model.text import cleaned, legible
 from imagetest.policy import assess
 
@@ -34,6 +35,7 @@ class Verification:
     checks: dict[str, Check] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     """Why a test that was found has no result, by its control, or by its id where it is bound to none."""
+    parities: tuple[Parity, ...] = ()
     errors: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -60,6 +62,7 @@ def conclude(
         controls=assess.controls(catalogue, checks, gathered.profile, absent=gathered.absent),
         checks=checks,
         findings=assess.waive(found, waivers, image=gathered.image.name, today=now.date()),
+        parities=gathered.parities,
         errors=tuple(dict.fromkeys(gathered.errors)),
         tools=_tools(gathered),
         phases=tuple(Phase(name=name, seconds=round(spent, 3)) for name, spent in gathered.seconds.items()),

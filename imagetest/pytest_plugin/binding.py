@@ -12,14 +12,15 @@ from imagetest.config.mistakes import unknown
 from imagetest.config.suites import CATALOGUE, Library, load_catalogue
 from imagetest.errors import ConfigError
 from imagetest.model.control import Control
-from imagetest.transport.backend import NAME, Backend
+from imagetest.transport.backend import LIVE, NAME, Backend
 
 
 def image_of(item: pytest.Item) -> str:
-    """Return the name of the image that a test runs on; empty for a test that asks for no machine."""
+    """Return the name of the image, or of the live host, that a test runs on; empty where it asks for no machine."""
     host = item.callspec.params.get("_testinfra_host") if hasattr(item, "callspec") else None
     backend = getattr(host, "backend", None)
-    return backend.get_hostname() if isinstance(backend, Backend) else ""
+    name = str(backend.get_hostname()) if isinstance(backend, Backend) else ""
+    return name if LIVE in name else name.partition("+")[0]
 
 
 def check_id(item: pytest.Item, image: str) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+import pytest
+
 from imagetest.config import wiring
 from imagetest.config.settings import Settings
 from imagetest.errors import ImagetestError
-from imagetest.model.drift import Drift
+from imagetest.model.drift import Difference, Drift
 from imagetest.model.finding import Check, Status
 from imagetest.pipeline.changes import Culprit, Watch, culprits
 from imagetest.policy.wording import unread_words, words
+from imagetest.pytest_plugin.binding import check_id, fixtures_of, image_of
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.transport.shell import Shell
 
@@ -33,14 +37,33 @@ class Changes:
     @property
     def said(self) -> str:
         """Return what changed and by which check, a line each; empty when nothing did."""
-        blamed = {(one.family, one.key): culprit for culprit in self.culprits for one in culprit.differences}
-        lines = []
-        for one in self.drift.differences:
-            if one.allowance is None:
-                culprit = blamed.get((one.family, one.key))
-                lines.append(f"{words(one)}, by {culprit.check if culprit else 'none of the checks when repeated'}")
+        lines = [
+            f"{words(one)}, by {culprit.check}"
+            for one in self._unexplained
+            for culprit in self.culprits
+            if culprit.changes(one)
+        ]
+        lines += [f"{one}, by none of the checks when they were repeated" for one in self.unblamed]
         lines += [unread_words(one, "it") for one in self.drift.unread if one.allowance is None]
         return "\n".join(lines)
+
+    @property
+    def unblamed(self) -> list[str]:
+        """Return in words what changed without any check being found to do it."""
+        return [words(one) for one in self._unexplained if not any(culprit.changes(one) for culprit in self.culprits)]
+
+    @property
+    def _unexplained(self) -> list[Difference]:
+        return [one for one in self.drift.differences if one.allowance is None]
+
+
+def judges_of(items: Iterable[pytest.Item]) -> dict[str, list[str]]:
+    """Return by image the checks that judge what all others did to it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        if FIXTURE in fixtures_of(item):
+            found[image_of(item)].append(check_id(item, image_of(item)))
+    return found
 
 
 class Watching:

@@ -6,14 +6,15 @@ import atexit
 import sys
 import threading
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imagetest.config import wiring
-from imagetest.config.settings import Settings, load
-from imagetest.config.targets import Target, resolve, split
+from imagetest.config.settings import load
+from imagetest.config.targets import Target, resolve_all
 from imagetest.errors import ConfigError, ImagetestError
 from imagetest.execute.interrupts import interrupts
 from imagetest.execute.redact import Redactor
@@ -26,12 +27,16 @@ from imagetest.policy.exit_code import ExitCode
 from imagetest.ports import Event
 from imagetest.pytest_plugin import switch
 from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, fixtures_of, image_of
-from imagetest.pytest_plugin.changes import FIXTURE, Changes, Watching
+from imagetest.pytest_plugin.changes import FIXTURE, Changes, Watching, judges_of
 from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.finishing import Ending
+from imagetest.pytest_plugin.handover import wishes
+from imagetest.pytest_plugin.live import is_live
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.observing import Observer, merged, observed
+from imagetest.pytest_plugin.parities import Parities
 from imagetest.pytest_plugin.runs import Run, open_run
+from imagetest.pytest_plugin.throwaways import THROWAWAYS, Throwaways
 from imagetest.transport.backend import NAME, Machine, Switchboard
 from imagetest.transport.recorder import Recorder
 
@@ -54,10 +59,13 @@ class Controller:
             raise ConfigError(
                 "--image and --hosts exclude each other", hint="--image boots an instance; --hosts names one"
             )
+        if option.against and getattr(option, "numprocesses", None):
+            raise ConfigError("--against and -n exclude each other", hint="one process asks all hosts side by side")
         self._chosen = switch.chosen(config)
         self.settings = load(Path(option.imagetest_config) if option.imagetest_config else None)
         config.stash[PROJECT] = self.settings.project
-        self.targets = _targets(option.image, self.settings)
+        config.stash[THROWAWAYS] = lambda: self.throwaways
+        self.targets = resolve_all(option.image, self.settings, wiring.builder().sources)
         self.catalogue = Catalogue(self.settings.library)
         self.profiles = {target.name: self._profile(target, option.profile) for target in self.targets}
         self.ending = Ending(self.settings, promote=option.promote, gated=option.gate or bool(option.promote))
@@ -69,9 +77,11 @@ class Controller:
         self._machines: Machines | None = None
         self._at_rest: set[str] = set()
         """The images that some test wants at rest."""
+        self._throwaways: Throwaways | None = None
         self._watching = Watching(lambda: self.machines, self.settings)
-        self._watched: dict[str, list[str]] = defaultdict(list)
+        self._watched: dict[str, list[str]] = {}
         """By image, the checks that judge whether all others changed it."""
+        self._parities = Parities(self.targets, self.settings, against=option.against, platforms=option.platform_parity)
         self._warm_up: threading.Thread | None = None
         self._direct_tests(config)
         self._recorder = Recorder(self._redact)
@@ -101,6 +111,13 @@ class Controller:
         return self._machines
 
     @property
+    def throwaways(self) -> Throwaways:
+        """Return the machines that the checks boot for themselves."""
+        if self._throwaways is None:
+            self._throwaways = self.machines.throwaways(self._switchboard)
+        return self._throwaways
+
+    @property
     def _suites(self) -> dict[str, tuple[Path, ...]]:
         """Return the suites of each image; nothing where the tests were named on the command line."""
         return {} if self._chosen else {target.name: target.suites for target in self.targets}
@@ -115,11 +132,10 @@ class Controller:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep each image to its own suites, and run all tests of one image before those of the next."""
         switch.keep_to_suites(items, self._suites)
-        order = {target.name: number for number, target in enumerate(self.targets)}
+        names = [name for target in self.targets for name in (target.name, *self._parities.live_names(target.name))]
+        order = {name: number for number, name in enumerate(names)}
         items.sort(key=lambda item: (order.get(image_of(item), -1), FIXTURE in fixtures_of(item)))
-        for item in items:
-            if FIXTURE in fixtures_of(item):
-                self._watched[image_of(item)].append(check_id(item, image_of(item)))
+        self._watched = judges_of(items)
         self._at_rest = {image_of(item) for item in items if "at_rest" in fixtures_of(item)}
         self._note(items, deselected=False)
 
@@ -149,16 +165,20 @@ class Controller:
             # Loading the reporters takes a tenth of a second, and a boot is mostly waiting.
             self._warm_up = threading.Thread(target=wiring.reporters, name="reporters", daemon=True)
             self._warm_up.start()
+        if is_live(name):
+            return None if self._parities.may_run(name, check_id(item, name), self.machines.not_judged) else True
         if name and not (self.machines.boot(name, rest=name in self._at_rest) and name not in self.machines.not_judged):
             return True
-        self._watch()
+        self._remember()
         return None
 
-    def _watch(self) -> None:
-        """Remember the state of machines that were just booted, where a check wants to know what became of it."""
-        for name in self._watched.keys() & set(self.machines.up()):
+    def _remember(self) -> None:
+        """Remember the state of machines that were just booted, where somebody wants to know what became of it."""
+        for name in self.machines.up():
             with self.machines.judging(name):
-                self._watching.begin(name)
+                self._parities.remember(self.machines, name)
+                if name in self._watched or self._parities.live_names(name):
+                    self._watching.begin(name)
 
     def changes(self, name: str) -> Changes:
         """Say what the checks of an image did to its machine so far."""
@@ -197,6 +217,9 @@ class Controller:
             return
         if observation.lost:
             self._lost(observation.image, observation.lost)
+        if self._parities.live is not None and is_live(observation.image):
+            self._parities.live.observe(observation)
+            return
         names = [observation.image] if observation.image else list(self.machines.verifications)
         for name in names:
             verification = self.machines.verifications.get(name)
@@ -234,8 +257,9 @@ class Controller:
         if ids and not self.machines.verifications and not self.machines.not_judged:
             if not self._prepare():
                 pytest.exit("no image could be judged", returncode=ExitCode.NOT_JUDGED)
+            self._watched = wishes(self.run.folder)
             self.machines.boot_all()
-            self._watch()
+            self._remember()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -273,13 +297,14 @@ class Controller:
         if self._machines is None:
             return
         for name in self.machines.up():
-            self._checks(name).update(self._watching.supersede(name, self._checks(name), self._watched[name]))
+            self._checks(name).update(self._watching.supersede(name, self._checks(name), self._watched.get(name, ())))
             self._dismiss(name)
         for name, verification in self.machines.verifications.items():
             found = {**self.collected.get("", {}), **self.collected.get(name, {})}
             seen = scope(found, verification.checks, verification.profile)
             verification.profile, verification.absent = seen.profile, dict(seen.absent)
             verification.errors += [*seen.errors, *_unusual(exitstatus)]
+            verification.parities = self._parities.conclude(name, verification.checks, self.collected)
         self.ending.judge(self.machines, run=self.run, catalogue=self.catalogue.controls)
         allure: Any = self._config.pluginmanager.get_plugin(switch.ALLURE)
         for one in self.ending.judged if allure is not None else []:
@@ -290,10 +315,14 @@ class Controller:
         self.ending.show(self.display, self._machines, self.kept)
 
     def _dismiss(self, name: str) -> None:
+        self._parities.spare_live_hosts(name, partial(self._watching.end, name, self._checks(name).values()))
         keep = self._config.option.keep
         bad = name in self.machines.not_judged or any(
             check.status in {Status.FAILED, Status.ERROR} for check in self._checks(name).values()
         )
+        if self._throwaways is not None:
+            with self.machines.judging(name):
+                self._throwaways.dismiss(name)
         login = self.machines.dismiss(name, keep=keep == "always" or (keep == "failed" and bad))
         if login:
             self.kept[name] = login
@@ -302,16 +331,24 @@ class Controller:
         """Remove whatever is still there, once, however the run ended."""
         atexit.unregister(self._close)
         self._switchboard.hang_up()
+        self._parities.close()
         if self._machines is not None:
             self.ending.leaks += [error.explain() for error in self._machines.close()]
         if self._run is not None:
             self._run.clear()
 
     def _machine(self, name: str) -> Machine:
+        if self._parities.live is not None and is_live(name):
+            return self._parities.live.machine(name)
+        if self._throwaways is not None and self._throwaways.has(name):
+            return self._throwaways.machine(name)
         return self.machines.machine(name)
 
     def _lost(self, image: str, message: str) -> None:
-        self.machines.lost(image, message)
+        if self._parities.live is not None and is_live(image):
+            self._parities.live.lost(image, message)
+        else:
+            self.machines.lost(image, message)
 
     def _redact(self, text: str) -> str:
         return Redactor(self.machines.secrets if self._machines else ())(text)
@@ -321,22 +358,11 @@ class Controller:
         return self.settings.library.profile(name, self.catalogue.controls) if name else Profile(name="")
 
     def _direct_tests(self, config: pytest.Config) -> None:
-        config.option.hosts = ",".join(f"{NAME}://{target.name}" for target in self.targets)
+        live = [name for target in self.targets for name in self._parities.live_names(target.name)]
+        config.option.hosts = ",".join(f"{NAME}://{name}" for name in [*(one.name for one in self.targets), *live])
         if not self._chosen:
             suites = dict.fromkeys(str(path) for target in self.targets for path in target.suites)
             config.args = list(suites)
-
-
-def _targets(values: list[str], settings: Settings) -> tuple[Target, ...]:
-    """Return every image that `--image` names, one for each source of a template. Raises ConfigError."""
-    builder = wiring.builder()
-    found: dict[str, Target] = {}
-    for value in values:
-        target = resolve(value, settings)
-        for one in split(target, builder.sources(target.order)) if target.order else (target,):
-            if found.setdefault(one.name, one) != one:
-                raise ConfigError(f"two images would be called {one.name!r}", hint="name them in imagetest.toml")
-    return tuple(found.values())
 
 
 def _origin(target: Target) -> str:

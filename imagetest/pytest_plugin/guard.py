@@ -10,7 +10,7 @@ class Guard:
 
     def __init__(self, config: pytest.Config) -> None:
         option = config.option
-        for name in ("gate", "promote", "rebake", "report_dir", "profile"):
+        for name in ("against", "gate", "platform_parity", "promote", "profile", "rebake", "report_dir"):
             if getattr(option, name):
                 flag = name.replace("_", "-")
                 raise pytest.UsageError(f"--{flag} needs an image to be about: add --image NAME")

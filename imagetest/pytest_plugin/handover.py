@@ -1,8 +1,9 @@
-"""What the controller tells the workers of pytest-xdist, through a file in the run's folder."""
+"""What the controller and the workers of pytest-xdist tell each other before the tests, through the run's folder."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from imagetest.model.instance import Address
 from imagetest.model.plan import BootPlan
 
 FILE = "machines.json"
+WATCHED = "watched.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +47,18 @@ def read(folder: Path) -> Handovers:
         return msgspec.json.decode((folder / FILE).read_bytes(), type=Handovers)
     except FileNotFoundError as error:
         raise MachineLostError("no instance was booted") from error
+
+
+def wish(folder: Path, watched: Mapping[str, Sequence[str]]) -> None:
+    """Tell the controller, before it boots anything, which checks want to know by image what became of it."""
+    draft = folder / f"{WATCHED}.{os.getpid()}"
+    draft.write_bytes(msgspec.json.encode(watched))
+    draft.replace(folder / WATCHED)
+
+
+def wishes(folder: Path) -> dict[str, list[str]]:
+    """Return what the first worker wished; all collect the same tests."""
+    try:
+        return msgspec.json.decode((folder / WATCHED).read_bytes(), type=dict[str, list[str]])
+    except FileNotFoundError:
+        return {}

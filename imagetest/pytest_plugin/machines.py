@@ -17,11 +17,13 @@ from imagetest.execute.leases import Leases
 from imagetest.model.control import Profile
 from imagetest.pipeline.bake import Kitchen
 from imagetest.pipeline.boot import Fleet
+from imagetest.pipeline.rebake import Rebakes
 from imagetest.pipeline.verify import Verification
 from imagetest.ports import Booted, Driver, Progress
 from imagetest.pytest_plugin.handover import Handover, Handovers
+from imagetest.pytest_plugin.throwaways import Throwaways
 from imagetest.transport import connection
-from imagetest.transport.backend import REST, Machine
+from imagetest.transport.backend import REST, Machine, Switchboard
 from imagetest.transport.shell import Shell
 
 
@@ -44,6 +46,9 @@ class Machines:
         self.not_judged: dict[str, ImagetestError] = {}
         self.secrets: set[str] = set()
         self.folder = folder
+        self._own: Throwaways | None = None
+        self._settings = settings
+        self._reports = reports
         self._progress = progress
         self._drivers: dict[str, Driver] = {}
         self._leases: Leases = wiring.leases(settings)
@@ -96,6 +101,18 @@ class Machines:
                     image=replace(image, name=target.name), bake=bake, profile=profiles[target.name]
                 )
                 self.verifications[target.name].seconds["bake"] = time.monotonic() - clock
+
+    def throwaways(self, switchboard: Switchboard) -> Throwaways:
+        """Return what the checks of this process boot machines of their own with."""
+        self._own = Throwaways(
+            settings=self._settings, fleet=self.fleet, switchboard=switchboard, progress=self._progress,
+            image=lambda name: self.verifications[name].image, target=self.targets.__getitem__,
+            rebakes=Rebakes(
+                builder=wiring.builder, driver=self.driver, leases=self._leases, folder=self._reports,
+                progress=self._progress, secrets=lambda: tuple(self.secrets),
+            ),
+        )  # fmt: skip
+        return self._own
 
     def boot(self, name: str, *, rest: bool = False) -> bool:
         """Boot an image unless it is up; say whether it is there to be tested.
@@ -153,6 +170,10 @@ class Machines:
             self._shells[name] = _shell(self._booted[name])
         return self._shells[name]
 
+    def brought(self, name: str) -> tuple[str, ...]:
+        """Return the public keys that were placed in an instance for this run."""
+        return self._booted[name].brought
+
     @contextmanager
     def another(self, name: str, suffix: str) -> Iterator[Callable[[], Shell]]:
         """Boot one more instance of an image for as long as the context lasts, and give a shell on it."""
@@ -190,7 +211,8 @@ class Machines:
 
     def close(self) -> list[LeakError]:
         """Remove whatever is still there, let go of the drivers, and return what could not be removed."""
-        leaks = self.fleet.close()
+        leaks = self._own.close() if self._own is not None else []
+        leaks += self.fleet.close()
         for driver in self._drivers.values():
             driver.close()
         return leaks

@@ -10,8 +10,10 @@ import testinfra.backend
 from testinfra.host import Host
 
 from imagetest.pytest_plugin.binding import Catalogue, image_of
+from imagetest.pytest_plugin.live import looks_only
+from imagetest.pytest_plugin.mutating import Mutating
 from imagetest.pytest_plugin.observing import Observer
-from imagetest.transport.backend import NAME, Backend, Switchboard
+from imagetest.transport.backend import LIVE, NAME, Backend, Switchboard
 
 ALLURE = "imagetest-allure"
 
@@ -28,6 +30,7 @@ def install(config: pytest.Config, switchboard: Switchboard, observer: Observer,
 
         config.pluginmanager.register(AllureEvidence(folder, catalogue), ALLURE)
     config.pluginmanager.register(observer, "imagetest-observer")
+    config.pluginmanager.register(Mutating(), "imagetest-mutating")
     config.pluginmanager.register(catalogue, "imagetest-catalogue")
 
 
@@ -43,10 +46,15 @@ def chosen(config: pytest.Config) -> bool:
 
 
 def keep_to_suites(items: list[pytest.Item], suites: Mapping[str, Sequence[Path]]) -> None:
-    """Run on each image its own suites and no other's; an image without an entry runs all."""
+    """Run on each image its own suites and no other's, and of those on a live host only what looks.
+
+    An image without an entry runs all.
+    """
     items[:] = [item for item in items if _belongs(item, suites)]
 
 
 def _belongs(item: pytest.Item, suites: Mapping[str, Sequence[Path]]) -> bool:
-    folders = suites.get(image_of(item))
-    return folders is None or any(item.path.is_relative_to(folder) for folder in folders)
+    name = image_of(item)
+    folders = suites.get(name.partition(LIVE)[0])
+    mine = folders is None or any(item.path.is_relative_to(folder) for folder in folders)
+    return mine and (LIVE not in name or looks_only(item))

@@ -16,6 +16,7 @@ from typing import Any
 
 from imagetest.execute.leases import Lease, Leases
 from tests.dockyard import Dockyard
+from tests.hosts import LIVE
 
 CHECKS = """
 import pytest
@@ -84,7 +85,7 @@ class Project:
         """Return whatever a run may not leave: containers, leases, keys."""
         leases = [path.name for path in (self.state / "leases").glob("*")]
         keys = [path.name for path in (self.state / "keys").glob("*")]
-        return self.dockyard.containers() + leases + keys
+        return thrown_away(self.dockyard) + leases + keys
 
 
 class Running:
@@ -138,8 +139,13 @@ class Running:
             self._letters.append(letter)
 
 
+def thrown_away(dockyard: Dockyard) -> list[str]:
+    """Return the containers that are no live hosts."""
+    return [name for name in dockyard.containers() if not name.startswith(LIVE)]
+
+
 def project_in(folder: Path, dockyard: Dockyard) -> Iterator[Project]:
     """Open a project whose containers are gone in the end."""
     yield Project(folder, dockyard)
-    for name in dockyard.containers():
+    for name in thrown_away(dockyard):
         dockyard.engine.api.remove_container(name, force=True, v=True)

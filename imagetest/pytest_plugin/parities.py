@@ -1,0 +1,138 @@
+"""Hold the machines of a run against each other: the image against production, its platforms against the first."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from imagetest.config import wiring
+from imagetest.config.settings import Settings
+from imagetest.config.targets import Target
+from imagetest.errors import ImagetestError
+from imagetest.model.finding import Check
+from imagetest.model.parity import Comparison, Parity, ParityKind
+from imagetest.model.snapshot import Snapshot
+from imagetest.pipeline.snapshot import take
+from imagetest.policy import parity
+from imagetest.policy.parity import Answer
+from imagetest.pytest_plugin.against import Against, Tested
+from imagetest.pytest_plugin.changes import Changes
+from imagetest.pytest_plugin.machines import Machines
+
+
+class References:
+    """The state of each image under test just after its boot, for whatever is held against it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._told: dict[str, Snapshot | str] = {}
+
+    def remember(self, machines: Machines, name: str) -> None:
+        """Take an image's snapshot, once; why it cannot be had is remembered as well."""
+        if name in self._told:
+            return
+        scope = replace(self._settings.scope, brought=machines.brought(name))
+        digest = machines.verifications[name].image.digest
+        try:
+            self._told[name] = take(machines.shell(name), wiring.collectors(), subject=name, digest=digest, scope=scope)
+        except ImagetestError as error:
+            self._told[name] = str(error)
+
+    def get(self, name: str) -> Snapshot | str:
+        """Return an image's snapshot, or why there is none."""
+        return self._told.get(name, "it was not booted")
+
+
+class Platforms:
+    """The images that one template bakes for several platforms."""
+
+    def __init__(self, targets: Iterable[Target], settings: Settings) -> None:
+        self._settings = settings
+        self._siblings: dict[str, list[str]] = defaultdict(list)
+        for target in targets:
+            if target.order is not None:
+                self._siblings[target.order.name].append(target.name)
+
+    def wants(self, name: str) -> bool:
+        """Say whether an image has siblings."""
+        return any(name in names for names in self._siblings.values() if len(names) > 1)
+
+    def conclude(self, name: str, references: References) -> tuple[Parity, ...]:
+        """Hold all images of a template against the first; each of them has the outcome in its assessment."""
+        return tuple(
+            self._held(template, names, references)
+            for template, names in self._siblings.items()
+            if name in names and len(names) > 1
+        )
+
+    def _held(self, template: str, names: list[str], references: References) -> Parity:
+        first, others = names[0], names[1:]
+        reference, allowances = references.get(first), self._settings.allowances.get(template, ())
+        if isinstance(reference, str):
+            lost = tuple(Comparison(left=first, right=one, error=f"{first}: {reference}") for one in others)
+            return Parity(kind=ParityKind.PLATFORM, name=template, comparisons=lost)
+        answers = [_answer(one, references.get(one)) for one in others]
+        return parity.against(ParityKind.PLATFORM, template, reference, answers, allowances, now=datetime.now(UTC))
+
+
+def _answer(name: str, told: Snapshot | str) -> Answer:
+    return Answer(host=name, error=told) if isinstance(told, str) else Answer(host=name, read=lambda: told)
+
+
+class Parities:
+    """Everything that the images of one run are held against."""
+
+    def __init__(
+        self, targets: Sequence[Target], settings: Settings, *, against: Sequence[str], platforms: bool
+    ) -> None:
+        self._references = References(settings)
+        self._platforms = Platforms(targets, settings) if platforms else None
+        environments = [settings.environment(name) for name in against]
+        images = [target.name for target in targets]
+        self.live = Against(environments, images, settings) if environments else None
+
+    def remember(self, machines: Machines, name: str) -> None:
+        """Take the state of an image that was just booted, where anything is held against it."""
+        siblings = self._platforms is not None and self._platforms.wants(name)
+        if siblings or self.live_names(name):
+            self._references.remember(machines, name)
+
+    def live_names(self, image: str) -> list[str]:
+        """Return what the tests call the live hosts that are held against an image."""
+        return self.live.names(image) if self.live is not None else []
+
+    def spare_live_hosts(self, image: str, changes: Callable[[], Changes]) -> None:
+        """Keep from live hosts whatever changed the throwaway."""
+        if self.live is None or not self.live.names(image):
+            return
+        try:
+            found = changes()
+        except ImagetestError as error:
+            self.live.spare(image, "", f"no check ran there, as nobody knows what they change: {error}")
+            return
+        for culprit in found.culprits:
+            self.live.spare(image, culprit.check, f"{culprit.check} did not run there: it changes its machine")
+        if found.unblamed:
+            self.live.spare(image, "", f"no check ran there, as one of them changes its machine: {found.unblamed[0]}")
+
+    def may_run(self, name: str, check: str, not_judged: Collection[str]) -> bool:
+        """Say whether a check runs on a live host; never where the image is not there to compare with."""
+        return self.live is not None and self.live.image(name) not in not_judged and self.live.may_run(name, check)
+
+    def conclude(
+        self, name: str, checks: Mapping[str, Check], collected: Mapping[str, Collection[str]]
+    ) -> tuple[Parity, ...]:
+        """Say whether all that is held against an image is like it; `collected` has each machine's checks."""
+        found = self._platforms.conclude(name, self._references) if self._platforms is not None else ()
+        if self.live is None:
+            return found
+        there = {check for live in self.live_names(name) for check in collected.get(live, ())}
+        compared = {identity: check for identity, check in checks.items() if identity in there}
+        return found + self.live.conclude(Tested(image=name, reference=self._references.get(name), checks=compared))
+
+    def close(self) -> None:
+        """Let go of the live hosts."""
+        if self.live is not None:
+            self.live.close()
