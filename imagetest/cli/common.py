@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from imagetest.reporters.terminal import Line
 
 Config = Annotated[
     Path | None,
@@ -28,6 +31,21 @@ def content_of(what: str) -> bytes | None:
         if error.errno in NO_FILE:
             return None
         raise
+
+
+def show(lines: Iterable[Line]) -> None:
+    """Print styled lines; a terminal shows the styles, a pipe does not get them."""
+    from imagetest.reporters.terminal import Style
+
+    styles: dict[Style, dict[str, Any]] = {
+        Style.TITLE: {"bold": True},
+        Style.MUTED: {"dim": True},
+        Style.GOOD: {"fg": "green", "bold": True},
+        Style.WARN: {"fg": "yellow"},
+        Style.BAD: {"fg": "red"},
+    }
+    for style, text in lines:
+        typer.secho(text, **styles.get(style, {}))
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imagetest.cli import bake, channels, demo, doctor, gateway, init, promote, reap, report
+from imagetest.cli import bake, channels, demo, diff, doctor, gateway, init, parity, promote, reap, report, snapshot
 from imagetest.errors import ImagetestError
 from imagetest.execute.interrupts import interrupts
 from imagetest.policy.exit_code import ExitCode
@@ -30,6 +30,9 @@ app.command("channels")(channels.channels)
 app.command("history")(channels.history)
 app.command("revoke")(channels.revoke)
 app.command("rollback")(channels.rollback)
+app.command("snapshot")(snapshot.snapshot)
+app.command("diff")(diff.diff)
+app.command("parity")(parity.parity)
 app.command("report")(report.report)
 app.command("reap")(reap.reap)
 app.command("gateway")(gateway.gateway)

@@ -9,12 +9,18 @@ import msgspec
 
 from imagetest.errors import DocumentError
 from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.drift import Drift
+from imagetest.model.parity import Parity
 from imagetest.model.snapshot import Snapshot
 
 FORMAT = "imagetest/assessment/1"
 """The format that this version writes; a reader refuses a format that it does not know."""
 
 SNAPSHOT_FORMAT = "imagetest/snapshot/1"
+
+DRIFT_FORMAT = "imagetest/drift/1"
+
+PARITY_FORMAT = "imagetest/parity/1"
 
 Noun = TypeVar("Noun")
 
@@ -34,6 +40,22 @@ class SnapshotDocument:
 
     format: str = SNAPSHOT_FORMAT
     snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftDocument:
+    """A comparison of two snapshots, for whoever reads it on."""
+
+    format: str = DRIFT_FORMAT
+    drift: Drift
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParityDocument:
+    """What machines were held against, and what came of it."""
+
+    format: str = PARITY_FORMAT
+    parities: tuple[Parity, ...]
 
 
 def encode(document: Document) -> bytes:
@@ -61,6 +83,28 @@ def decode_snapshot(data: bytes, *, origin: str = "the snapshot") -> Snapshot:
     hint = "give a file that 'imagetest snapshot' wrote"
     document = _decode(data, SnapshotDocument, SNAPSHOT_FORMAT, origin=origin, noun="snapshot", hint=hint)
     return document.snapshot
+
+
+def encode_drift(drift: Drift) -> bytes:
+    """Return a comparison as indented JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(DriftDocument(drift=drift)), indent=2) + b"\n"
+
+
+def decode_drift(data: bytes, *, origin: str = "the comparison") -> Drift:
+    """Read a comparison. Raises DocumentError as `decode` does."""
+    hint = "give what 'imagetest diff --json' wrote"
+    return _decode(data, DriftDocument, DRIFT_FORMAT, origin=origin, noun="comparison", hint=hint).drift
+
+
+def encode_parities(parities: tuple[Parity, ...]) -> bytes:
+    """Return parities as indented JSON with a final newline."""
+    return msgspec.json.format(msgspec.json.encode(ParityDocument(parities=parities)), indent=2) + b"\n"
+
+
+def decode_parities(data: bytes, *, origin: str = "the parity") -> tuple[Parity, ...]:
+    """Read parities. Raises DocumentError as `decode` does."""
+    hint = "give what 'imagetest parity --json' wrote"
+    return _decode(data, ParityDocument, PARITY_FORMAT, origin=origin, noun="parity", hint=hint).parities
 
 
 def _decode(data: bytes, noun_type: type[Noun], expected: str, *, origin: str, noun: str, hint: str) -> Noun:

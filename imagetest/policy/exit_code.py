@@ -6,6 +6,8 @@ import enum
 from collections.abc import Sequence
 
 from imagetest.model.assessment import Verdict
+from imagetest.model.drift import Drift
+from imagetest.model.parity import Comparison, Parity
 
 
 class ExitCode(enum.IntEnum):
@@ -32,3 +34,25 @@ def of_run(*, pytest_said: int, verdicts: Sequence[Verdict], gated: bool, not_ju
     if not gated:
         return pytest_said
     return ExitCode.OPEN if verdicts and all(verdict.open for verdict in verdicts) else ExitCode.CLOSED
+
+
+def of_drift(drift: Drift) -> ExitCode:
+    """Return the exit code of a comparison: what is known to differ stands first, then what nobody could read."""
+    if drift.unexplained:
+        return ExitCode.CLOSED
+    return ExitCode.OPEN if drift.explained else ExitCode.NOT_JUDGED
+
+
+def of_parities(parities: Sequence[Parity]) -> ExitCode:
+    """Return the exit code of several: what is known to differ stands first, then what could not be compared."""
+    if not parities or not all(parity.comparisons for parity in parities):
+        return ExitCode.NOT_JUDGED
+    codes = {_of_comparison(one) for parity in parities for one in parity.comparisons}
+    return next((code for code in (ExitCode.CLOSED, ExitCode.NOT_JUDGED) if code in codes), ExitCode.OPEN)
+
+
+def _of_comparison(comparison: Comparison) -> ExitCode:
+    differs = comparison.drift is not None and comparison.drift.unexplained
+    if differs or comparison.outcomes:
+        return ExitCode.CLOSED
+    return ExitCode.OPEN if comparison.holds else ExitCode.NOT_JUDGED

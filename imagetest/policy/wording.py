@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imagetest.model.drift import Difference, Kind, Unread
 from imagetest.model.parity import Comparison
+from imagetest.model.snapshot import Gap
 
 LONGEST = 200
 """Characters of one value that are shown; the whole of it is in the document."""
@@ -24,8 +25,13 @@ def words(difference: Difference) -> str:
 
 def unread_words(unread: Unread, subject: str) -> str:
     """Return what a machine did not tell, and why."""
-    what = " ".join(part for part in (unread.family, unread.gap.key, unread.gap.attribute) if part)
-    return f"{subject} does not tell {what}: {unread.gap.reason}"
+    return gap_words(unread.family, unread.gap, subject)
+
+
+def gap_words(family: str, gap: Gap, subject: str) -> str:
+    """Return what a machine did not tell of a family, and why."""
+    what = " ".join(part for part in (family, gap.key, gap.attribute) if part)
+    return f"{subject} does not tell {what}: {gap.reason}"
 
 
 def comparison_words(comparison: Comparison) -> str:

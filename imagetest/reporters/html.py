@@ -26,7 +26,7 @@ class HtmlReporter:
         """Return the page."""
         coverage = measure(assessment, verdict)
         page = (
-            _environment()
+            environment()
             .get_template("report.html")
             .render(
                 assessment=assessment,
@@ -39,7 +39,7 @@ class HtmlReporter:
         return page.encode()
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
     """Return an environment that escapes every value and shows what would otherwise be hidden or obeyed."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("imagetest.reporters"),

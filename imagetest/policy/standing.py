@@ -1,0 +1,83 @@
+"""How machines stand that were held against each other: the only arithmetic that a report shows of parity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from imagetest.model.drift import Difference, Drift, Unread
+from imagetest.model.parity import Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Numbers over some comparisons; a fact is counted for each machine that it was compared on."""
+
+    machines: int
+    compared: int
+    equal: int
+    allowed: int
+    unexplained: int
+    unread: int
+    """What could not be compared, and nobody allows that."""
+    checks: int
+    outcomes: int
+    """Checks that concluded differently."""
+    errors: int
+    """Machines that could not be compared, or not wholly."""
+    odd: tuple[str, ...]
+    """The machines that are not what they should be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """Machines that differ in the same way from what they should be."""
+
+    machines: tuple[str, ...]
+    against: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    """Those that nobody allows."""
+
+
+def standing(comparisons: Iterable[Comparison]) -> Standing:
+    """Count over some comparisons."""
+    found = tuple(comparisons)
+    drifts = [one.drift for one in found if one.drift is not None]
+    return Standing(
+        machines=len(found),
+        compared=sum(one.compared for one in drifts),
+        equal=sum(one.equal for one in drifts),
+        allowed=sum(one.allowed for one in drifts),
+        unexplained=sum(one.unexplained for one in drifts),
+        unread=sum(len(missing(one)) for one in drifts),
+        checks=sum(one.checks for one in found),
+        outcomes=sum(len(one.outcomes) for one in found),
+        errors=sum(bool(one.error) or one.drift is None for one in found),
+        odd=tuple(dict.fromkeys(one.right for one in found if not one.holds)),
+    )
+
+
+def unallowed(drift: Drift) -> tuple[Difference, ...]:
+    """Return the differences that nobody allows."""
+    return tuple(one for one in drift.differences if one.allowance is None)
+
+
+def missing(drift: Drift) -> tuple[Unread, ...]:
+    """Return what was not read and nobody allows to be."""
+    return tuple(one for one in drift.unread if one.allowance is None)
+
+
+def alike(comparisons: Iterable[Comparison]) -> tuple[Alike, ...]:
+    """Bring together the machines that differ in the same way, so that it is read once."""
+    groups: dict[tuple[Difference, ...], list[Comparison]] = {}
+    for one in comparisons:
+        if one.drift is not None and (found := unallowed(one.drift)):
+            groups.setdefault(found, []).append(one)
+    return tuple(
+        Alike(
+            machines=tuple(dict.fromkeys(one.right for one in group)),
+            against=tuple(dict.fromkeys(one.left for one in group)),
+            differences=differences,
+        )
+        for differences, group in groups.items()
+    )
