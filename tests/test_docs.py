@@ -124,7 +124,13 @@ TABLES: dict[str, type[schema.Strict]] = {
     "### `[images.NAME.boot]`: how it is booted": schema.BootTable,
     "## `[gates.NAME]`: what decides": schema.GateTable,
     "## `[channels.NAME]`: where promoted images go": schema.ChannelTable,
+    "## `[environments.NAME]`: live hosts": schema.EnvironmentTable,
+    "### `[environments.NAME.groups.NAME]`: hosts that should be alike": schema.GroupTable,
+    "## `[snapshot]`: which files are looked at": schema.SnapshotTable,
 }
+
+
+SUBTABLES = {"boot", "groups"}
 
 
 @pytest.mark.parametrize("title", TABLES)
@@ -133,10 +139,10 @@ def test_every_setting_has_its_row_with_its_default(title: str) -> None:
     shown = rows(text.partition("\n### ")[0])
     fields = {field.alias or name: field for name, field in TABLES[title].model_fields.items()}
 
-    assert set(fields) - {"boot"} == set(shown) - {"setting", "---"}
+    assert set(fields) - SUBTABLES == set(shown) - {"setting", "---"}
     for name, field in fields.items():
         default = field.default
-        if name == "boot" or default in (None, [], {}, ""):
+        if name in SUBTABLES or default in (None, [], {}, ""):
             continue
         written = f"{default:g}" if isinstance(default, float) else json.dumps(default)
         assert written.strip('"') in shown[name][0], f"{name} defaults to {written}, not to {shown[name][0]}"
