@@ -106,11 +106,11 @@ class FilesCollector:
         asks = [f"ask asked printf '%s\\n' {' '.join(map(shlex.quote, scope.only)) or 'all'}"]
         asks.append("ask mounts cat /proc/self/mountinfo")
         if scope.listed:
-            asks.append(f"ask listed tell {listed} {below} -true")
+            asks.append(f"ask listed tell {listed} {below}")
         if scope.listed and scope.changed_since is not None:
             asks.append(f"ask changed find {listed} {below} -newerct @{scope.changed_since:f} {whole}")
         if scope.roots:
-            asks += [f"ask roots tell {roots} {below} -true", f"ask sums find {roots} {below} {whole}"]
+            asks += [f"ask roots tell {roots} {below}", f"ask sums find {roots} {below} {whole}"]
             asks.append(OTHERS.replace("ROOTS", roots))
         rights = "-type f \\( -perm -4000 -o -perm -2000 \\)"
         asks += [f"ask rights tell / {below} {rights}", 'ask capabilities capabilities "$@"']

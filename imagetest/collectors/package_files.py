@@ -23,10 +23,10 @@ verified() {
     printf '%s\n' "$said" | changed
     return 0
 }
-if command -v dpkg >/dev/null || [ -e /var/lib/dpkg/status ]; then
+if [ -e /var/lib/dpkg ]; then
     ask dpkg verified dpkg --verify
 fi
-if command -v rpm >/dev/null || [ -e /var/lib/rpm ] || [ -e /usr/lib/sysimage/rpm ]; then
+if [ -e /var/lib/rpm ] || [ -e /usr/lib/sysimage/rpm ]; then
     ask rpm verified rpm --verify --all --nodeps --noscripts --nomtime
 fi
 ask elsewhere printf '%s\n' ROOTS

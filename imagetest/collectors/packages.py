@@ -10,10 +10,10 @@ from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Part
 
 SCRIPT = r"""
-if command -v dpkg-query >/dev/null || [ -e /var/lib/dpkg/status ]; then
+if [ -e /var/lib/dpkg ]; then
     ask dpkg dpkg-query --show --showformat='${binary:Package}\t${Version}\t${source:Package}\t${Architecture}\t${db:Status-Abbrev}\n'
 fi
-if command -v rpm >/dev/null || [ -e /var/lib/rpm ] || [ -e /usr/lib/sysimage/rpm ]; then
+if [ -e /var/lib/rpm ] || [ -e /usr/lib/sysimage/rpm ]; then
     ask rpm rpm --query --all --queryformat '%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{SOURCERPM}\t%{ARCH}\n'
 fi
 if [ -e /lib/apk/db/installed ] || [ -e /usr/lib/apk/db/installed ]; then
