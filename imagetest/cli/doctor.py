@@ -104,7 +104,7 @@ def _ssh() -> Iterator[Answer]:
     found = shutil.which("ssh")
     yield Answer(
         name="ssh", good=found is not None, needed=False, found=found or "not installed",
-        remedy="apt-get install openssh-client; only the command that --keep prints needs it",
+        remedy="apt-get install openssh-client; live hosts, and the command that --keep prints, need it",
     )  # fmt: skip
 
 

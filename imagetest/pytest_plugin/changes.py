@@ -11,7 +11,7 @@ import pytest
 
 from imagetest.config import wiring
 from imagetest.config.settings import Settings
-from imagetest.errors import ImagetestError
+from imagetest.errors import ImagetestError, MachineLostError
 from imagetest.model.drift import Difference, Drift
 from imagetest.model.finding import Check, Status
 from imagetest.pipeline.changes import Culprit, Watch, culprits
@@ -82,6 +82,8 @@ class Watching:
 
     def end(self, name: str, checks: Iterable[Check]) -> Changes:
         """Say what changed since, and name the checks that did it. Raises ImagetestError where that fails."""
+        if name not in self._watches:
+            raise MachineLostError(f"nobody knows what {name!r} was like before the checks")
         if name not in self._ended:
             drift = self._watches[name].drift(self._settings.allowances.get(name, ()))
             found = self._blame(name, list(checks), drift) if drift.unexplained else ()

@@ -167,10 +167,9 @@ class Controller:
             self._warm_up.start()
         if is_live(name):
             return None if self._parities.may_run(name, check_id(item, name), self.machines.not_judged) else True
-        if name and not (self.machines.boot(name, rest=name in self._at_rest) and name not in self.machines.not_judged):
-            return True
-        self._remember()
-        return None
+        if name and self.machines.boot(name, rest=name in self._at_rest):
+            self._remember()
+        return True if name in self.machines.not_judged or (name and name not in self.machines.up()) else None
 
     def _remember(self) -> None:
         """Remember the state of machines that were just booted, where somebody wants to know what became of it."""
