@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imagetest.model.drift import Difference, Drift, Unread
-from imagetest.model.parity import Comparison
+from imagetest.model.parity import Comparison, Parity
+
+NAMED = 3
+"""How many of the odd ones out are named in a few words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +84,15 @@ def alike(comparisons: Iterable[Comparison]) -> tuple[Alike, ...]:
         )
         for differences, group in groups.items()
     )
+
+
+def verdict_words(parity: Parity) -> str:
+    """Say in a few words how a parity stands, and name the odd ones out."""
+    numbers = standing(parity.comparisons)
+    if not numbers.machines:
+        return "nothing was compared"
+    if parity.holds:
+        return "alike"
+    rest = len(numbers.odd) - NAMED
+    named = ", ".join(numbers.odd[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    return f"not alike: {named} of {numbers.machines}"

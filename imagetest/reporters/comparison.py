@@ -8,7 +8,7 @@ from typing import TypeVar
 from imagetest.model.drift import Allowance, Difference, Drift, Kind, Side, Unread
 from imagetest.model.parity import Comparison, Outcome, Parity
 from imagetest.policy.changelog import Change, change, tallies
-from imagetest.policy.standing import alike, missing, standing, unallowed
+from imagetest.policy.standing import alike, missing, unallowed, verdict_words
 from imagetest.policy.wording import unread_words, words
 from imagetest.reporters.terminal import Line, Style
 from imagetest.reporters.text import WORDS, line, plural, short
@@ -18,9 +18,6 @@ AT_MOST = 30
 
 WIDEST = 44
 """Characters of a column, but the last, that are shown in a table."""
-
-NAMED = 3
-"""How many of the odd ones out the title of a parity names; its table shows all."""
 
 TITLES = ("HOST", "AGAINST", "FACTS", "EQUAL", "ALLOWED", "UNEXPLAINED", "UNREAD", "CHECKS", "")
 
@@ -50,18 +47,6 @@ def parity_lines(parities: Sequence[Parity], *, everything: bool = False) -> lis
     for parity in parities:
         found += [*_parity(parity, None if everything else AT_MOST), Line(Style.PLAIN, "")]
     return [Line(style, line(text)) for style, text in found[:-1]]
-
-
-def verdict_words(parity: Parity) -> str:
-    """Say in a few words how a parity stands, and name the odd ones out."""
-    numbers = standing(parity.comparisons)
-    if not numbers.machines:
-        return "nothing was compared"
-    if parity.holds:
-        return "alike"
-    rest = len(numbers.odd) - NAMED
-    named = ", ".join(numbers.odd[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
-    return f"not alike: {named} of {plural(numbers.machines, 'machine')}"
 
 
 def allowance_words(one: Allowance) -> str:
@@ -157,7 +142,8 @@ def _row(one: Comparison) -> tuple[str, ...]:
         return (one.right, one.left, "-", "-", "-", "-", "-", "-", "ERROR")
     checks = f"{one.checks - len(one.outcomes)}/{one.checks}" if one.checks or one.outcomes else "-"
     counts = (drift.compared, drift.equal, drift.allowed, drift.unexplained, len(missing(drift)))
-    mark = "" if one.holds else "ERROR" if one.error else "NOT ALIKE"
+    differs = drift.unexplained or one.outcomes
+    mark = "" if one.holds else "ERROR" if one.error else "ODD" if differs else "NOT READ"
     return (one.right, one.left, *(f"{number:,}" for number in counts), checks, mark)
 
 

@@ -9,9 +9,12 @@ import jinja2
 
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.control import Severity
+from imagetest.model.drift import Side
 from imagetest.model.finding import Status
 from imagetest.policy.coverage import Row, elapsed, measure, utc
-from imagetest.reporters import text
+from imagetest.policy.standing import alike, missing, standing, unallowed, verdict_words
+from imagetest.policy.wording import unread_words
+from imagetest.reporters import comparison, text
 
 _ANCHOR = re.compile(r"[a-z][a-z0-9._-]*")
 """Control ids that are their own address within the page."""
@@ -65,6 +68,15 @@ def environment() -> jinja2.Environment:
         "Status": Status,
         "Severity": Severity,
         "plural": text.plural,
+        "Side": Side,
+        "alike": alike,
+        "difference_words": comparison.difference_words,
+        "missing": missing,
+        "side_words": comparison.side_words,
+        "standing": standing,
+        "unallowed": unallowed,
+        "unread_words": unread_words,
+        "verdict_words": verdict_words,
     }
     return environment
 

@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.finding import Check, Status
 from imagetest.policy.coverage import Coverage, Row, elapsed, measure, utc
+from imagetest.policy.standing import unallowed
+from imagetest.policy.wording import comparison_words, words
 from imagetest.reporters.text import exit_of, plural, readable
 
 TAGS = {
@@ -24,7 +26,7 @@ TAGS = {
 
 
 class JunitReporter:
-    """Writes one suite for the image, a case for each check, and the gate's own case at the end."""
+    """Writes one suite for the image: a case for each check and each machine compared, then the gate's own."""
 
     filename = "junit.xml"
 
@@ -41,6 +43,7 @@ class JunitReporter:
         suite.extend(_case_of_check(check, judged.get(check.id, []), image) for check in assessment.checks)
         suite.extend(_cases_without_check(coverage, image))
         suite.extend(_case_of_error(number, error) for number, error in enumerate(assessment.errors, start=1))
+        suite.extend(_cases_of_parities(assessment))
         suite.append(_case_of_gate(verdict))
         _sum_up(suite, assessment)
         root = ET.Element("testsuites")
@@ -118,6 +121,27 @@ def _case_of_error(number: int, error: str) -> ET.Element:
     case = _case("imagetest", f"run error {number}")
     _conclude(case, Status.ERROR, message=error.partition("\n")[0], detail=error)
     return case
+
+
+def _cases_of_parities(assessment: Assessment) -> Iterator[ET.Element]:
+    """Yield a case for each machine that was held against another."""
+    for parity in assessment.parities:
+        name = f"{parity.kind.value} parity of {parity.name}"
+        if not parity.comparisons:
+            case = _case("parity", name)
+            _conclude(case, Status.ERROR, message="nothing was compared")
+            yield case
+        for one in parity.comparisons:
+            case = _case("parity", f"{name}: {one.right}")
+            if not one.holds:
+                differs = one.outcomes or (one.drift is not None and one.drift.unexplained)
+                detail = [words(each) for each in unallowed(one.drift)] if one.drift else []
+                detail += [f"{each.check}: {each.left.value}, {each.right.value}" for each in one.outcomes]
+                _conclude(
+                    case, Status.FAILED if differs else Status.ERROR, message=comparison_words(one),
+                    detail="\n".join(detail),
+                )  # fmt: skip
+            yield case
 
 
 def _case_of_gate(verdict: Verdict) -> ET.Element:

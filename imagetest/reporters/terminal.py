@@ -10,6 +10,7 @@ from typing import NamedTuple
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.finding import Status
 from imagetest.policy.coverage import Coverage, Row, measure
+from imagetest.policy.standing import standing, verdict_words
 from imagetest.reporters.text import WORDS, duration, line, plural, short
 
 AT_MOST = 8
@@ -45,6 +46,7 @@ def summary(assessment: Assessment, verdict: Verdict, *, width: int = 80, report
         Line(Style.PLAIN, f"  {'controls':9} {_counts(coverage)}"),
         *_some(_failing(coverage)),
         *_some(_not_reviewed(coverage)),
+        *_some(_parities(assessment)),
         *_some(_objections(verdict, coverage, said=assessment.errors)),
         _answer(verdict),
     ]
@@ -96,6 +98,17 @@ def _not_reviewed(coverage: Coverage) -> Iterator[Line]:
         need = ", required" if row.required else ""
         about = f"{row.control.id} ({row.control.severity.value}{need}{_excuse(row)})"
         yield Line(Style.WARN, f"  not reviewed {about} {row.reason}")
+
+
+def _parities(assessment: Assessment) -> Iterator[Line]:
+    for one in assessment.parities:
+        numbers = standing(one.comparisons)
+        unread = f", {numbers.unread:,} not read" if numbers.unread else ""
+        counts = (
+            f"{numbers.unexplained:,} unexplained, {numbers.allowed:,} allowed{unread} of {numbers.compared:,} facts"
+        )
+        style = Style.PLAIN if one.holds else Style.BAD
+        yield Line(style, f"  {'parity':9} {one.kind.value} {one.name}: {counts}; {verdict_words(one)}")
 
 
 def _objections(verdict: Verdict, coverage: Coverage, *, said: tuple[str, ...]) -> Iterator[Line]:

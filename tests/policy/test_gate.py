@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imagetest.model.assessment import Assessment
 from imagetest.model.control import Severity
 from imagetest.model.finding import Finding, Status, Waiver
+from imagetest.model.parity import Comparison, Parity, ParityKind
 from imagetest.policy.gate import RULES, Gate, decide
 from tests.nouns import ASSESSMENTS, BOOT, MOMENTS, NAMES, NOW, findings, found, judged, waiver, waivers
 
@@ -124,6 +125,22 @@ def test_a_required_control_without_a_finding_closes_every_gate(
     assert not is_open(replace(assessment, profile=profile), gate)
 
 
+@given(gate=GATES, assessment=ASSESSMENTS, kind=st.sampled_from(ParityKind), error=st.sampled_from(["", "it is down"]))
+def test_a_machine_that_was_not_compared_closes_every_gate(
+    gate: Gate, assessment: Assessment, kind: ParityKind, error: str
+) -> None:
+    lost = Parity(kind=kind, name="x", comparisons=(Comparison(left="a", right="b", error=error),))
+    nothing = Parity(kind=kind, name="x", comparisons=())
+
+    assert not is_open(replace(assessment, parities=(lost,)), gate)
+    assert not is_open(replace(assessment, parities=(nothing,)), gate)
+
+
+@given(gate=GATES, assessment=ASSESSMENTS, kind=st.sampled_from(ParityKind))
+def test_parity_that_is_required_must_have_been_looked_at(gate: Gate, assessment: Assessment, kind: ParityKind) -> None:
+    assert not is_open(assessment, replace(gate, parity=frozenset({kind})))
+
+
 @given(assessment=ASSESSMENTS, gate=GATES, now=MOMENTS)
 def test_a_verdict_is_the_same_each_time_and_names_a_reason(assessment: Assessment, gate: Gate, now: datetime) -> None:
     verdict = decide(gate, assessment, now=now)
@@ -136,6 +153,8 @@ def test_a_verdict_is_the_same_each_time_and_names_a_reason(assessment: Assessme
 # -- each rule, by an image that only it refuses
 
 LATE = waiver("gone", days=-1)
+LOST = Comparison(left="web", right="web1", error="it is down")
+ODD = Parity(kind=ParityKind.ENVIRONMENT, name="production/web", comparisons=(LOST,))
 REFUSED = {
     "run-was-complete": (PLAIN, replace(judged(found("a")), errors=("the machine was lost",))),
     "subject-is-known": (PLAIN, replace(judged(found("a")), boot=None)),
@@ -146,6 +165,8 @@ REFUSED = {
         PLAIN, judged(found("a"), found("b", Status.NOT_REVIEWED), required=("a", "b"))
     ),
     "checks-were-reviewed": (PLAIN, judged(found("a"), found("b", Status.NOT_REVIEWED), required=("a",))),
+    "parity-holds": (PLAIN, replace(judged(found("a")), parities=(ODD,))),
+    "required-parity-was-proved": (Gate(name="default", parity=frozenset({ParityKind.GROUP})), judged(found("a"))),
     "waivers-are-in-force": (Gate(name="default", waivers=(LATE,)), judged(found("a"))),
 }  # fmt: skip
 

@@ -45,6 +45,31 @@ def test_following_a_link_to_a_control_unfolds_its_evidence(page: Page) -> None:
     assert page.value(unfolded) is True
 
 
+def test_the_parity_says_first_how_much_then_what(page: Page) -> None:
+    page.look_like(width=1300)
+    top = "document.querySelector({!r}).getBoundingClientRect().top"
+    tiles, odd, machines, folded = (
+        page.value(top.format(f"#parity .parity {part}")) for part in (".tiles", ".sides", ".machines", ".fold")
+    )
+    row = (
+        "[...document.querySelectorAll('#parity .sides tbody tr')].find(one => one.innerText.includes('eve')).innerText"
+    )
+
+    assert tiles < odd < machines < folded
+    assert page.value("document.querySelector('#parity .tiles .failed b').innerText") == "9"
+    assert page.value(row).split("\t")[-1] == "uid 0, shell /bin/bash"
+    assert page.value("document.querySelector('#parity .tiles').getBoundingClientRect().width") > 500
+    assert "web4" in page.value("document.querySelector('#parity h3').innerText")
+
+
+def test_what_a_check_compared_stands_beside_it(page: Page) -> None:
+    said = page.value("document.querySelector('.check .drift').textContent")
+
+    assert "photoapp" in said
+    assert "throwaway 2" in said
+    assert "/var/lib/photoapp/id" in said
+
+
 def test_dark_and_light_differ(page: Page) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
     page.look_like(width=1000, scheme="light")

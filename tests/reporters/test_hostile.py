@@ -15,11 +15,23 @@ from lxml import etree  # type: ignore[import-untyped]
 from imagetest.model.codec import Document
 from imagetest.reporters.html import HtmlReporter
 from imagetest.reporters.junit import JunitReporter
+from imagetest.reporters.parity import page
 from tests.reporters.regenerate import load
 
 T = TypeVar("T")
 
-PLAIN = load("photoapp.json")
+
+def _with_comparisons(document: Document) -> Document:
+    """Return a document with machines that were compared in it, as part of a check and apart."""
+    full = load().assessment
+    compared = next(check.drifts for check in full.checks if check.drifts)
+    first, *rest = document.assessment.checks
+    checks = (dataclasses.replace(first, drifts=compared), *rest)
+    assessment = dataclasses.replace(document.assessment, parities=full.parities, checks=checks)
+    return dataclasses.replace(document, assessment=assessment)
+
+
+PLAIN = _with_comparisons(load("photoapp.json"))
 BREAKOUTS = [
     "</code></pre></details></style></title><script>alert(1)</script>",
     '" onmouseover="alert(1)" x=\'y',
@@ -105,6 +117,15 @@ def test_no_text_in_any_field_changes_the_elements_of_the_page(text: str) -> Non
 @pytest.mark.parametrize("text", BREAKOUTS)
 def test_no_known_break_out_changes_the_elements_of_the_page(text: str) -> None:
     assert html_shape(text) == html_shape(harmless(text))
+
+
+@pytest.mark.parametrize("text", BREAKOUTS)
+def test_no_known_break_out_changes_the_page_of_a_parity(text: str) -> None:
+    def shape(given: str) -> Counter[tuple[str, tuple[str, ...]]]:
+        whole = page(f"production{given}", poisoned(PLAIN.assessment.parities, given)).decode()
+        return Counter(Skeleton(whole).shape)
+
+    assert shape(text) == shape(harmless(text))
 
 
 @given(TEXTS)

@@ -16,7 +16,7 @@ from imagetest.model.control import Profile
 from imagetest.model.finding import Check, Status
 from imagetest.ports import Reporter
 from imagetest.reporters.html import HtmlReporter
-from imagetest.reporters.text import readable
+from imagetest.reporters.text import WORDS, readable
 from tests.reporters.regenerate import load
 
 DOCUMENT = load()
@@ -77,8 +77,37 @@ def test_the_page_can_be_read_by_a_machine_that_reads_aloud() -> None:
 
 def test_a_status_is_always_a_word() -> None:
     words = {one.text_content().strip() for one in TREE.xpath("//*[contains(concat(' ', @class, ' '), ' st ')]")}
+    plain = {word.partition(":")[0] for word in words}
 
-    assert words == {"passed", "failed", "error", "not reviewed", "not applicable"}
+    assert plain - {"alike", "not alike", "odd one out", "not read"} == set(WORDS.values())
+    assert "not alike: web2, web3, web4 of 4" in words
+
+
+def test_a_parity_names_what_nobody_explains_before_what_is_allowed() -> None:
+    article = text_of("(//article[@class='parity'])[1]")
+    places = [
+        article.index(one)
+        for one in (
+            "9 differ, unexplained", "cannot reach 'web4'", "account eve photoapp: (absent)",
+            "web3 does not tell files /etc/ssl/private/", "odd one out", "allowed to differ", "maria@example.org",
+            "matched nothing", "until all hosts have chrony",
+        )
+    ]  # fmt: skip
+
+    assert places == sorted(places)
+
+
+def test_what_one_check_compared_stands_with_its_evidence() -> None:
+    drift = " ".join(TREE.xpath("//article[@class='check']/div[@class='drift']")[0].text_content().split())
+
+    assert "photoapp and throwaway 2: 82 facts compared, 81 equal, 0 allowed, 1 unexplained" in drift
+
+
+def test_without_parity_there_is_no_section_of_it() -> None:
+    bare = page_of(replace(ASSESSMENT, parities=()))
+
+    assert 'href="#parity"' not in bare
+    assert 'id="parity"' not in bare
 
 
 def test_the_verdict_and_its_objections_come_first() -> None:
