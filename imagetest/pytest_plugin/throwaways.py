@@ -211,6 +211,15 @@ class Throwaways:
         finally:
             shell.close()
 
+    def side_by_side(self, *hosts: Host, scope: Scope | None = None) -> tuple[Snapshot, ...]:
+        """Return the states of several machines, asked at the same time."""
+        with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
+            return tuple(pool.map(lambda host: self.snapshot(host, scope), hosts))
+
+    def drift(self, left: Snapshot, right: Snapshot, allow: Iterable[Allowance] = ()) -> Drift:
+        """Return what differs between two states; nothing fails, and it is no evidence."""
+        return judge.compare(left, right, allow, now=datetime.now(UTC))
+
     def remember(self, *boots: Boot) -> None:
         """Have some boots stand in the evidence of the running check."""
         for boot in boots:
@@ -223,7 +232,7 @@ class Throwaways:
 
         `at_most` facts may differ without anybody's leave; `what` begins the message.
         """
-        drift = judge.compare(left, right, allow, now=datetime.now(UTC))
+        drift = self.drift(left, right, allow)
         self._switchboard.recorder.compared(drift)
         said = [words(one) for one in drift.differences if one.allowance is None]
         if drift.unexplained > at_most:

@@ -69,7 +69,11 @@ def test_that_dies(throwaway):
 def project(tmp_path: Path, dockyard: Dockyard) -> Iterator[Project]:
     for one in project_in(tmp_path, dockyard):
         one.write(SUITE)
-        one.configure(dockyard.build("FROM {machine}", "RUN ssh-keygen -A", SYSTEMD), environment={"COLOUR": "blue"}, ssh="gateway")
+        one.configure(
+            dockyard.build("FROM {machine}", "RUN ssh-keygen -A", SYSTEMD),
+            environment={"COLOUR": "blue"},
+            ssh="gateway",
+        )
         yield one
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from urllib.parse import quote, unquote, urlsplit
 
 PICTURES = {
@@ -103,6 +104,14 @@ class Gallery(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
+class ThreadingGallery(ThreadingHTTPServer):
+    """A server that asks nobody who it is: the one that it is made of asks DNS, and waits for an answer."""
+
+    def server_bind(self) -> None:
+        """Take the port."""
+        TCPServer.server_bind(self)
+
+
 def page(title: str, names: list[str]) -> str:
     """Return the gallery's page."""
     figures = "\n".join(
@@ -129,7 +138,7 @@ def tell_systemd(message: str) -> None:
 def main() -> None:
     """Serve until stopped."""
     Gallery.settings = Settings.from_environment()
-    with ThreadingHTTPServer(("", Gallery.settings.port), Gallery) as server:
+    with ThreadingGallery(("", Gallery.settings.port), Gallery) as server:
         tell_systemd("READY=1")
         server.serve_forever()
 
