@@ -28,6 +28,8 @@ from imagetest.transport import connection
 from imagetest.transport.existing import Roads
 from imagetest.transport.shell import Shell
 
+TAKEN_FOR_HOST = "it is no image, channel or file here, and was taken for a host"
+
 
 def scope_of(settings: Settings, *, only: Iterable[str], roots: Iterable[str]) -> Scope:
     """Return what a snapshot looks at: the configuration's scope, as the options change it. Raises UsageError."""
@@ -89,10 +91,12 @@ class Looking:
     def _survey(self, place: Environment | None, hosts: Sequence[str]) -> Iterator[Answer]:
         roads = Roads(place.ssh_config if place else None)
         try:
-            yield from survey(
+            for answer in survey(
                 hosts, roads.dial, self._collectors, scope=self._scope, sudo=self._sudo or bool(place and place.sudo),
                 timeout=place.timeout if place else SECONDS,
-            )  # fmt: skip
+            ):  # fmt: skip
+                unknown_word = answer.read is None and place is None
+                yield replace(answer, error=f"{answer.error}\n  {TAKEN_FOR_HOST}") if unknown_word else answer
         finally:
             roads.close()
 

@@ -60,8 +60,7 @@ class EnvironmentCollector:
                     facts[distinct(key, facts)] = {"value": "set"}
                 else:
                     facts[key] = {"value": masked(name, given)}
-        for record in records(told(parts, "first")):
-            name, _, value = legible(record).partition("=")
+        for name, value in _of_first(told(parts, "first")):
             facts[f"process 1: {name}"] = {"value": masked(name, value)}
         return normalised(self.name, "variable", facts, self._gaps(parts))
 
@@ -85,6 +84,15 @@ def _of_units(part: Part) -> Iterator[tuple[str, str, str]]:
             for word in _words(value):
                 name, _, given = word.partition("=")
                 yield unit, name, given
+
+
+def _of_first(part: Part) -> Iterator[tuple[str, str]]:
+    """Give the variables of the first process, or that it has written its title over them, as sshd and nginx do."""
+    variables = [legible(record).partition("=") for record in records(part)]
+    if not all(equals for _, equals, _ in variables):
+        yield "(all)", "written over by the process itself, with its title"
+        return
+    yield from ((name, value) for name, _, value in variables)
 
 
 def _words(text: str) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from imagetest.model.drift import Difference, Drift, Unread
-from imagetest.model.parity import Comparison, Parity
+from imagetest.model.drift import Difference, Drift, Side, Unread
+from imagetest.model.parity import Comparison, Parity, ParityKind
+from imagetest.policy.wording import unread_words
 
 NAMED = 3
 """How many of the odd ones out are named in a few words."""
@@ -28,8 +29,6 @@ class Standing:
     """Checks that concluded differently."""
     errors: int
     """Machines that could not be compared, or not wholly."""
-    odd: tuple[str, ...]
-    """The machines that are not what they should be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,6 @@ def standing(comparisons: Iterable[Comparison]) -> Standing:
         checks=sum(one.checks for one in found),
         outcomes=sum(len(one.outcomes) for one in found),
         errors=sum(bool(one.error) or one.drift is None for one in found),
-        odd=tuple(dict.fromkeys(one.right for one in found if not one.holds)),
     )
 
 
@@ -87,12 +85,35 @@ def alike(comparisons: Iterable[Comparison]) -> tuple[Alike, ...]:
 
 
 def verdict_words(parity: Parity) -> str:
-    """Say in a few words how a parity stands, and name the odd ones out."""
-    numbers = standing(parity.comparisons)
-    if not numbers.machines:
+    """Say in a few words how a parity stands, and name the odd ones out; of two that differ, both."""
+    if not parity.comparisons:
         return "nothing was compared"
     if parity.holds:
         return "alike"
-    rest = len(numbers.odd) - NAMED
-    named = ", ".join(numbers.odd[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
-    return f"not alike: {named} of {numbers.machines}"
+    odd = tuple(dict.fromkeys(name for one in parity.comparisons if not one.holds for name in _ones(one, parity)))
+    rest = len(odd) - NAMED
+    named = ", ".join(odd[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    pair = _pair(parity)
+    return f"not alike: {named} of {len(parity.comparisons) + (pair is not None)}"
+
+
+def unread_words_of(comparisons: Iterable[Comparison]) -> tuple[str, ...]:
+    """Return what machines did not tell and nobody allows, once for a machine that several are held against."""
+    return tuple(dict.fromkeys(words for one in comparisons if one.drift is not None for words in unread_of(one.drift)))
+
+
+def unread_of(drift: Drift) -> tuple[str, ...]:
+    """Return what either machine did not tell and nobody allows."""
+    sides = {Side.LEFT: drift.left.subject, Side.RIGHT: drift.right.subject}
+    return tuple(unread_words(one, sides[one.side]) for one in missing(drift))
+
+
+def _pair(parity: Parity) -> Comparison | None:
+    """Return the comparison of two machines of a group with each other; of more, each is held against most of them."""
+    made = [one for one in parity.comparisons if one.drift is not None]
+    return made[0] if parity.kind is ParityKind.GROUP and len(made) == 1 else None
+
+
+def _ones(comparison: Comparison, parity: Parity) -> tuple[str, ...]:
+    """Return the machines that a comparison speaks against."""
+    return (comparison.left, comparison.right) if comparison is _pair(parity) else (comparison.right,)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from imagetest.model.drift import Allowance, Difference, Drift, Kind, Side, Unread
 from imagetest.model.parity import Comparison, Outcome, Parity
 from imagetest.policy.changelog import Change, change, tallies
-from imagetest.policy.standing import alike, missing, unallowed, verdict_words
+from imagetest.policy.standing import alike, missing, unallowed, unread_words_of, verdict_words
 from imagetest.policy.wording import unread_words, words
 from imagetest.reporters.terminal import Line, Style
 from imagetest.reporters.text import WORDS, line, plural, short
@@ -156,6 +156,7 @@ def _between(comparisons: Sequence[Comparison], most: int | None) -> Iterator[Li
         yield from _table(title, group.differences, most)
     for one in comparisons:
         yield from _list(f"checks that conclude differently on {one.right}", one.outcomes, _outcome, most, Style.BAD)
+    yield from _list("not read", unread_words_of(comparisons), str, most, Style.WARN)
     for one in comparisons:
         if one.drift is not None:
             yield from _rest(one.right, one.drift, most)
@@ -180,6 +181,5 @@ def _outcome(one: Outcome) -> str:
 
 
 def _rest(name: str, drift: Drift, most: int | None) -> Iterator[Line]:
-    yield from _list(f"{name}: not read", missing(drift), _unread_of(drift), most, Style.WARN)
     yield from _excused(drift, most, f"{name}: ")
     yield from _list(f"{name}: allowances that have expired", drift.expired, allowance_words, most, Style.WARN)

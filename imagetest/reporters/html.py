@@ -12,8 +12,7 @@ from imagetest.model.control import Severity
 from imagetest.model.drift import Side
 from imagetest.model.finding import Status
 from imagetest.policy.coverage import Row, elapsed, measure, utc
-from imagetest.policy.standing import alike, missing, standing, unallowed, verdict_words
-from imagetest.policy.wording import unread_words
+from imagetest.policy.standing import alike, missing, standing, unallowed, unread_of, unread_words_of, verdict_words
 from imagetest.reporters import comparison, text
 
 _ANCHOR = re.compile(r"[a-z][a-z0-9._-]*")
@@ -75,7 +74,8 @@ def environment() -> jinja2.Environment:
         "side_words": comparison.side_words,
         "standing": standing,
         "unallowed": unallowed,
-        "unread_words": unread_words,
+        "unread_of": unread_of,
+        "unread_words_of": unread_words_of,
         "verdict_words": verdict_words,
     }
     return environment
