@@ -173,7 +173,7 @@ def _add_contents(parts: Mapping[str, Part], facts: Found) -> list[Gap]:
     gaps = list(gap_of_tool(parts, "changed")) if "changed" in parts else []
     if "roots" not in parts:
         return gaps
-    gaps += gap_of_tool(parts, "sums")
+    gaps += [*gap_of_tool(parts, "sums"), *gap(parts, "certificates", attribute="content")]
     elsewhere = _told_elsewhere(parts)
     denied = complaints(told(parts, "sums")).denied
     for path in dict(_files(told(parts, "roots"))):

@@ -57,7 +57,8 @@ class KeysCollector:
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read the keys."""
         part = told(parts, "authorized")
-        brought = {line.split()[1].decode() for line in told(parts, "brought").stdout.splitlines() if line.count(b" ")}
+        given = told(parts, "brought").stdout.splitlines()
+        brought = {word.decode("ascii", "replace") for line in given for word in line.split()[1:2]}
         facts: dict[str, dict[str, str]] = {}
         for head, content in pairs(part):
             name, _, file = legible(head).partition(" ")

@@ -75,7 +75,7 @@ class ListenersCollector:
             else:
                 unseen[key] = None
             _add(facts, key, attributes)
-        gaps = list(gap(parts, "tables"))
+        gaps = [*gap(parts, "tables"), *gap(parts, "ephemeral"), *gap(parts, "passwd", attribute="user")]
         gaps += [Gap(key=key, attribute="process", reason="Permission denied") for key in unseen]
         gaps += [Gap(attribute="process", reason=why)] if (why := _unseeing(parts)) else []
         return normalised(self.name, "listener", _without_engine(facts), gaps)

@@ -144,7 +144,7 @@ RULES = (
     ),
     Rule(
         name="update-stamps", family="files", key=r"/(etc|var)/\.updated", attribute="content",
-        form=r".*", why="systemd notes the time of its last offline update (systemd-update-done.service(8))",
+        form=r"\d+ bytes.*", why="systemd notes the time of its last offline update (systemd-update-done.service(8))",
     ),
     Rule(
         name="clock-adjustment", family="files", key=r"/etc/adjtime", attribute="content",

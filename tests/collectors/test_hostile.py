@@ -83,6 +83,20 @@ def test_what_a_user_sees_is_what_root_sees_but_for_the_gaps(login: Machine, doc
     assert drift.unread
 
 
+# -- nothing is changed
+
+
+def test_a_snapshot_leaves_nothing_on_the_machine(dockyard: Dockyard, boots: Boots) -> None:
+    with boots(dockyard.build(*server(ALICE)), user="alice") as up:
+        up.snapshot("packages")  # the first login leaves its traces, whoever it is
+        before = {one["Path"] for one in up.container.diff()}
+        up.snapshot()
+        up.snapshot(listed=("/",), changed_since=1.0)
+        after = {one["Path"] for one in up.container.diff()}
+
+    assert before == after
+
+
 # -- names
 
 
@@ -254,7 +268,7 @@ def busybox(dockyard: Dockyard, boots: Boots) -> Iterator[Machine]:
     lines = (
         "FROM {plain} AS built", installed("busybox-static"), "FROM scratch",
         "COPY --from=built /bin/busybox /bin/busybox", 'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
-        "RUN mkdir -p /etc /root /tmp /proc; echo root:x:0:0:root:/root:/bin/sh >/etc/passwd; echo root:x:0: >/etc/group",
+        "RUN mkdir -p /etc /root /tmp /proc; echo root:x:0:0::/root:/bin/sh >/etc/passwd; echo root:x:0: >/etc/group",
         STAYS,
     )  # fmt: skip
     with boots(dockyard.build(*lines)) as up:
