@@ -109,8 +109,9 @@ class Looking:
             booted = self._fleet.boot(image, subject.plan, _progress)
         try:
             shell = Shell(booted.transport or connection.connect(booted.instance.address))
+            scope = replace(self._scope, brought=booted.brought)
             return take(
-                shell, self._collectors, subject=subject.what, digest=image.digest, scope=self._scope, sudo=self._sudo
+                shell, self._collectors, subject=subject.what, digest=image.digest, scope=scope, sudo=self._sudo
             )
         finally:
             self._fleet.destroy(booted.instance.id)

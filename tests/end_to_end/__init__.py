@@ -1,0 +1,1 @@
+"""The whole of imagetest, from its command line to real machines."""
