@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import re
 import shlex
+import threading
+import warnings
 from collections.abc import Iterator, Mapping
 
 from cryptography import x509
@@ -33,6 +36,9 @@ certificates() {
 ask certificates certificates
 """
 """Nothing but certificates leaves the machine: a private key beside one is not asked for."""
+
+_WARNINGS = threading.Lock()
+"""Which warnings are shown is the whole process's affair, and many machines may be read at once."""
 
 BLOCK = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.*?)-----END", re.DOTALL)
 
@@ -65,17 +71,20 @@ def places_of(scope: Scope) -> Iterator[str]:
             yield place
 
 
+@functools.lru_cache(maxsize=4096)
 def _certificate(block: bytes) -> tuple[str, dict[str, str]]:
     try:
         raw = base64.b64decode(b"".join(block.split()), validate=True)
     except (binascii.Error, ValueError):
         return "unreadable", {"sha256": digest(block)}
     try:
-        found = x509.load_der_x509_certificate(raw)
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a serial number is zero: old authorities' are
+            found = x509.load_der_x509_certificate(raw)
         return legible(found.subject.rfc4514_string().encode("utf-8", "replace")), {
             "issuer": legible(found.issuer.rfc4514_string().encode("utf-8", "replace")),
             "not after": found.not_valid_after_utc.strftime("%Y-%m-%d %H:%M:%S UTC"),
             "sha256": found.fingerprint(SHA256()).hex(),
         }
-    except (ValueError, TypeError, x509.UnsupportedGeneralNameType, Warning):
+    except (ValueError, TypeError, x509.UnsupportedGeneralNameType):
         return "unreadable", {"sha256": digest(raw)}
