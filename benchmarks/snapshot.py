@@ -32,7 +32,7 @@ from imagetest.transport.shell import Shell
 from tests.dockyard import Dockyard, dockyard_of
 
 LIMIT = 1.3
-MORE = "build-essential git python3-venv vim-nox rsyslog cron logrotate sudo iproute2 curl postfix nginx-full php-cli ffmpeg"
+MORE = "build-essential git python3-venv rsyslog cron logrotate sudo curl postfix nginx-full php-cli ffmpeg"
 INSTALL = (
     "RUN echo '{settings}' >/etc/apt/apt.conf.d/99-x && apt-get update -qq && DEBIAN_FRONTEND=noninteractive "
     "apt-get install -qqy --no-install-recommends {packages} >/dev/null && rm -rf /etc/apt/apt.conf.d/99-x"

@@ -57,16 +57,16 @@ RULES = (
         why="made at the first boot, one for each machine (machine-id(5))",
     ),
     Rule(
-        name="hostname", family="kernel", key="hostname", attribute="value", form=r"[\w.-]+", unique=True,
+        name="hostname", family="kernel", key="hostname", attribute="value", form=r"[\w.-]+",
         why="each machine has its own name",
     ),
     Rule(
-        name="hostname", family="sysctl", key=r"kernel\.hostname", attribute="value", form=r"[\w.-]+", unique=True,
+        name="hostname", family="sysctl", key=r"kernel\.hostname", attribute="value", form=r"[\w.-]+",
         why="each machine has its own name",
     ),
     Rule(
         name="hostname", family="environment", key=r"process 1: HOSTNAME", attribute="value", form=r"[\w.-]+",
-        unique=True, why="each machine has its own name, and a container engine tells process 1",
+        why="each machine has its own name, and a container engine tells process 1",
     ),
     Rule(
         name="host-key", family="sshd", key=r"host key .*", attribute="key",

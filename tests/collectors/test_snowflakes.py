@@ -23,8 +23,18 @@ def test_each_change_by_hand_is_one_fact_and_nothing_else_differs(dockyard: Dock
         changes = planted()
         for change in changes.values():
             snowflake.run(change.script)
-        drift = compare(pristine.snapshot(), snowflake.snapshot(), now=datetime.now(UTC))
+        left, right = pristine.snapshot(), snowflake.snapshot()
+        drift = compare(left, right, now=datetime.now(UTC))
 
+    back = compare(right, left, now=datetime.now(UTC))
+    assert {
+        (one.family, one.key, one.attribute, one.kind.mirrored, one.right, one.left) for one in back.differences
+    } == {(one.family, one.key, one.attribute, one.kind, one.left, one.right) for one in drift.differences}
+    assert compare(right, right, now=datetime.now(UTC)).differences == ()
+    here, there = (one.families for one in (left, right))
+    keys = [{sha for family in every for sha in family.unique.get("host-key", {}).values()} for every in (here, there)]
+    assert all(keys)
+    assert not keys[0] & keys[1]
     assert before.explained
     assert before.differences == ()
     found = {(one.family, one.key, one.attribute) for one in drift.differences}
