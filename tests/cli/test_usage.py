@@ -13,8 +13,8 @@ from imagetest.cli.main import run
 from tests.workshop import Ended, Workshop
 
 COMMANDS = (
-    "init", "doctor", "bake", "demo", "promote", "channels", "history", "revoke", "rollback", "report", "reap",
-    "gateway",
+    "init", "doctor", "bake", "demo", "promote", "channels", "history", "revoke", "rollback", "snapshot", "diff",
+    "parity", "report", "reap", "gateway",
 )  # fmt: skip
 
 
