@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from testinfra.host import Host
-
 from imagetest.config import plugins
 from imagetest.model.image import Image
 from imagetest.model.instance import Boot
@@ -91,12 +89,7 @@ def settled(machine: Throwaway) -> frozenset[str]:
     """Wait until no unit is on its way up, and return those that failed; nothing where systemd does not run it."""
     if machine.boot.init != "systemd":
         return frozenset()
-    return failed_units(machine.host)
-
-
-def failed_units(host: Host) -> frozenset[str]:
-    """Return the units that failed."""
-    deadline = time.monotonic() + SETTLE
+    host, deadline = machine.host, time.monotonic() + SETTLE
     while host.run("systemctl list-jobs --no-legend | grep -q .").rc == 0 and time.monotonic() < deadline:
         time.sleep(0.1)
     return frozenset(host.check_output(FAILED).split())

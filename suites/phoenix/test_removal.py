@@ -14,7 +14,7 @@ from imagetest import control, not_applicable
 from imagetest.pytest_plugin.throwaways import Factory, Throwaway
 
 from .declared import FILE, Component, Declared
-from .states import WHOLE
+from .states import running
 
 PLACE = "/tmp/imagetest-files"  # noqa: S108 - on a machine that nobody else is on
 CHUNK = 96 * 1024
@@ -33,11 +33,12 @@ def test_what_is_removed_leaves_nothing_behind(throwaway: Factory, declared: Dec
         _bring(machine, component.files)
         if component.included:
             _run(machine, component, "remove")
-        before = machine.snapshot(WHOLE)
+        scope = running(machine.boot)
+        before = machine.snapshot(scope)
         _run(machine, component, "install")
         _run(machine, component, "remove")
         what = f"installing and removing {component.name} left something behind:"
-        throwaway.owner.compare(before, machine.snapshot(WHOLE), declared.allow, what=what)
+        throwaway.owner.compare(before, machine.snapshot(scope), declared.allow, what=what)
 
 
 def _run(machine: Throwaway, component: Component, what: str) -> None:
