@@ -87,7 +87,6 @@ class Builder(Protocol):
         """Bake some sources and return one artifact for each. Raises BakeError with what the builder reported."""
         ...
 
-
     def repeat(
         self,
         order: BakeOrder,

@@ -30,6 +30,7 @@ from imagetest.policy import drift as judge
 from imagetest.policy.wording import unread_words, words
 from imagetest.ports import Booted, Progress
 from imagetest.transport.backend import Backend, Machine, Switchboard
+from imagetest.transport.shell import Answer
 
 THROWAWAYS: pytest.StashKey[Callable[[], Throwaways]] = pytest.StashKey()
 """Where a run over an image keeps them in pytest's configuration."""
@@ -249,12 +250,16 @@ class Throwaways:
         """
         target = self.target(name)
         started, clock = time.time(), time.monotonic()
+        answer = Answer(exit_code=0, stdout=b"", stderr=b"")
         try:
             return self._rebakes.bake(target.order, target.source, name=name, on=on)
+        except ImagetestError as error:
+            answer = Answer(exit_code=1, stdout=b"", stderr=str(error).encode())
+            raise
         finally:
             what = "the provisioners again on the finished image" if on else "the whole template once more"
             self._switchboard.recorder.record(
-                f"packer build: {what}", None, started=started, seconds=time.monotonic() - clock, machine="packer"
+                f"packer build: {what}", answer, started=started, seconds=time.monotonic() - clock, machine="packer"
             )  # fmt: skip
 
 

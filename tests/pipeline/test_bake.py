@@ -68,6 +68,21 @@ class Oven:
             self.driver.images[digest] = reference
         return tuple(Artifact(source=one, kind="fake", reference=f"{one}:{len(self.built)}") for one in sources)
 
+    def repeat(
+        self,
+        order: BakeOrder,
+        source: str,
+        *,
+        base: str,
+        log: Path,
+        secrets: Sequence[str],
+        progress: Progress,
+        claim: Claim,
+    ) -> Artifact:
+        assert not base
+        (made,) = self.build(order, [source], log=log, secrets=secrets, progress=progress, claim=claim)
+        return made
+
 
 @pytest.fixture
 def oven() -> Oven:

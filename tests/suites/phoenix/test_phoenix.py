@@ -308,7 +308,7 @@ NEEDS_A_FIRST_BOOT = "test ! -e /var/lib/once && touch /var/lib/once"
 )
 def test_a_unit_that_fails_is_named(dockyard: Dockyard, tmp_path: Path, command: str, control: str, said: str) -> None:
     unit = placing("/etc/systemd/system/worse.service", UNIT.replace("COMMAND", command))
-    image = dockyard.build("FROM {machine}", unit, "RUN systemctl enable worse", SYSTEMD)
+    image = dockyard.build("FROM {machine}", unit, "RUN systemctl disable ssh && systemctl enable worse", SYSTEMD)
     project = Project(tmp_path / "project")
     project.image("web", f'image = "docker:{image}"', ready="true")
     found = project.judge("web", options=("-k", "reboot or nothing_outside"))["web"]
