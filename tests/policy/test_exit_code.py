@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from imagetest.model.assessment import Objection, Verdict
-from imagetest.policy.exit_code import ExitCode, of_run
+from imagetest.model.drift import Allowance, Drift, Party, Side, Unread
+from imagetest.model.finding import Status
+from imagetest.model.parity import Comparison, Outcome, Parity, ParityKind
+from imagetest.model.snapshot import Gap
+from imagetest.policy.exit_code import ExitCode, of_drift, of_parities, of_run
 from tests.nouns import NOW
 
 OPEN = Verdict(gate="default", objections=(), decided=NOW)
@@ -52,3 +56,62 @@ def test_the_codes_are_pytests_own() -> None:
     names = ["OK", "TESTS_FAILED", "INTERRUPTED", "INTERNAL_ERROR", "USAGE_ERROR", "NO_TESTS_COLLECTED"]
 
     assert [int(pytest.ExitCode[name]) for name in names] == [int(code) for code in ExitCode]
+
+
+ALIKE, DIFFERS, UNREAD = 0, 1, 3
+PARTY = Party(subject="web", taken=NOW)
+
+
+def drift(*, unexplained: int = 0, unread: int = 0, allowed: int = 0) -> Drift:
+    leave = Allowance(pattern="a:*", reason="known", owner="maria")
+    gaps = [Unread(side=Side.LEFT, family="a", gap=Gap(reason="denied")) for _ in range(unread)]
+    gaps += [Unread(side=Side.LEFT, family="a", gap=Gap(reason="denied"), allowance=leave) for _ in range(allowed)]
+    return Drift(
+        left=PARTY, right=PARTY, compared=9, equal=9 - unexplained, allowed=0, unexplained=unexplained,
+        unread=tuple(gaps),
+    )  # fmt: skip
+
+
+def parity(*comparisons: Comparison) -> Parity:
+    return Parity(kind=ParityKind.GROUP, name="web", comparisons=comparisons)
+
+
+def compared(of: Drift | None = None, error: str = "", *outcomes: Outcome) -> Comparison:
+    return Comparison(left="a", right="b", drift=of, error=error, outcomes=outcomes)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (drift(), ALIKE),
+        (drift(allowed=1), ALIKE),
+        (drift(unexplained=1), DIFFERS),
+        (drift(unread=1), UNREAD),
+        (drift(unexplained=1, unread=1), DIFFERS),
+    ],
+)
+def test_the_table_of_a_comparison(found: Drift, expected: int) -> None:
+    assert of_drift(found) == expected
+    assert of_parities([parity(compared(found))]) == expected
+
+
+OUTCOME = Outcome(check="a", left=Status.PASSED, right=Status.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([], UNREAD),
+        ([parity()], UNREAD),
+        ([parity(compared(drift())), parity()], UNREAD),
+        ([parity(compared(drift()), compared(drift()))], ALIKE),
+        ([parity(compared(drift()), compared(error="it is down"))], UNREAD),
+        ([parity(compared(drift(), "its checks did not run"))], UNREAD),
+        ([parity(compared())], UNREAD),
+        ([parity(compared(drift(unexplained=1)), compared(error="it is down"))], DIFFERS),
+        ([parity(compared(drift(), "", OUTCOME))], DIFFERS),
+        ([parity(compared(drift())), parity(compared(drift(unexplained=1)))], DIFFERS),
+    ],
+)
+def test_the_table_of_parities(found: list[Parity], expected: int) -> None:
+    assert of_parities(found) == expected
