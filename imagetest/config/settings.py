@@ -46,7 +46,7 @@ class Settings:
     channels: Mapping[str, schema.ChannelTable] = field(default_factory=dict)
     environments: Mapping[str, Environment] = field(default_factory=dict)
     allowances: Mapping[str, tuple[Allowance, ...]] = field(default_factory=dict)
-    """By image: what may differ between its platforms."""
+    """By image: what may differ wherever its state is compared."""
     scope: Scope = field(default_factory=Scope)
     """What a snapshot looks at."""
     registry: str = ""

@@ -12,6 +12,7 @@ from imagetest.config.mistakes import unknown
 from imagetest.config.schema import ImageTable
 from imagetest.config.settings import Settings
 from imagetest.errors import ConfigError
+from imagetest.model.drift import Allowance
 from imagetest.model.plan import BakeOrder, BootPlan
 from imagetest.policy.gate import Gate
 
@@ -35,6 +36,8 @@ class Target:
     profile: str
     """The name of the profile; empty for none."""
     gate: Gate
+    allowances: tuple[Allowance, ...] = ()
+    """What may differ wherever the state of this image is compared."""
     implied: bool = False
     """True when nobody chose the suites and the profile: tests that are named on the command line replace them."""
 
@@ -116,6 +119,7 @@ def _configured(name: str, settings: Settings) -> Target:
         suites=tuple(path for suite in table.suites if (path := settings.library.suite(suite))),
         profile=table.profile or "",
         gate=settings.gates[table.gate],
+        allowances=settings.allowances.get(name, ()),
     )
 
 

@@ -45,7 +45,7 @@ class Changes:
         ]
         lines += [f"{one}, by none of the checks when they were repeated" for one in self.unblamed]
         lines += [unread_words(one, "it") for one in self.drift.unread if one.allowance is None]
-        return "\n".join(lines)
+        return "\n".join(dict.fromkeys(lines))
 
     @property
     def unblamed(self) -> list[str]:
@@ -85,7 +85,7 @@ class Watching:
         if name not in self._watches:
             raise MachineLostError(f"nobody knows what {name!r} was like before the checks")
         if name not in self._ended:
-            drift = self._watches[name].drift(self._settings.allowances.get(name, ()))
+            drift = self._watches[name].drift(self._machines().targets[name].allowances)
             found = self._blame(name, list(checks), drift) if drift.unexplained else ()
             self._ended[name] = Changes(drift=drift, culprits=found)
         return self._ended[name]

@@ -48,28 +48,28 @@ class References:
 class Platforms:
     """The images that one template bakes for several platforms."""
 
-    def __init__(self, targets: Iterable[Target], settings: Settings) -> None:
-        self._settings = settings
-        self._siblings: dict[str, list[str]] = defaultdict(list)
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self._siblings: dict[str, list[Target]] = defaultdict(list)
         for target in targets:
             if target.order is not None:
-                self._siblings[target.order.name].append(target.name)
+                self._siblings[target.order.name].append(target)
 
     def wants(self, name: str) -> bool:
         """Say whether an image has siblings."""
-        return any(name in names for names in self._siblings.values() if len(names) > 1)
+        return any(name in {one.name for one in targets} for targets in self._siblings.values() if len(targets) > 1)
 
     def conclude(self, name: str, references: References) -> tuple[Parity, ...]:
         """Hold all images of a template against the first; each of them has the outcome in its assessment."""
         return tuple(
-            self._held(template, names, references)
-            for template, names in self._siblings.items()
-            if name in names and len(names) > 1
+            self._held(template, targets, references)
+            for template, targets in self._siblings.items()
+            if name in {one.name for one in targets} and len(targets) > 1
         )
 
-    def _held(self, template: str, names: list[str], references: References) -> Parity:
-        first, others = names[0], names[1:]
-        reference, allowances = references.get(first), self._settings.allowances.get(template, ())
+    @staticmethod
+    def _held(template: str, targets: list[Target], references: References) -> Parity:
+        first, *others = [one.name for one in targets]
+        reference, allowances = references.get(first), targets[0].allowances
         if isinstance(reference, str):
             lost = tuple(Comparison(left=first, right=one, error=f"{first}: {reference}") for one in others)
             return Parity(kind=ParityKind.PLATFORM, name=template, comparisons=lost)
@@ -88,7 +88,7 @@ class Parities:
         self, targets: Sequence[Target], settings: Settings, *, against: Sequence[str], platforms: bool
     ) -> None:
         self._references = References(settings)
-        self._platforms = Platforms(targets, settings) if platforms else None
+        self._platforms = Platforms(targets) if platforms else None
         environments = [settings.environment(name) for name in against]
         images = [target.name for target in targets]
         self.live = Against(environments, images, settings) if environments else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from testinfra.host import Host
 
 from imagetest.errors import ConfigError
 from imagetest.marks import PROJECT
@@ -27,9 +28,10 @@ def _project(config: pytest.Config) -> Project:
 
 
 @pytest.fixture
-def declared(host: Host, pytestconfig: pytest.Config) -> Declared:
-    """Return what the project's `phoenix.toml` says of this image."""
-    return _project(pytestconfig).of(host.backend.get_hostname())
+def declared(throwaway: Factory, pytestconfig: pytest.Config) -> Declared:
+    """Return what the project's `phoenix.toml` says of this image, and what may differ in its comparisons."""
+    said = _project(pytestconfig).of(throwaway.name)
+    return replace(said, allow=throwaway.owner.target(throwaway.name).allowances)
 
 
 @pytest.fixture

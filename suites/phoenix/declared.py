@@ -13,7 +13,7 @@ from imagetest.model.drift import Allowance
 
 FILE = "phoenix.toml"
 
-LISTS = ("secrets", "unpackaged", "users")
+LISTS = ("users", "unpackaged", "secrets")
 """What may stand at the top of the file, for all images, or below one image."""
 
 SLOWER = 1.5
@@ -40,7 +40,7 @@ class Declared:
     """What holds for one image."""
 
     allow: tuple[Allowance, ...] = ()
-    """What may differ in any comparison."""
+    """What may differ in any comparison, by the image's own `allowances` in imagetest.toml."""
     unpackaged: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
@@ -65,7 +65,6 @@ class Project:
         here = self.images.get(image, Declared())
         there = self.everywhere
         return Declared(
-            allow=there.allow + here.allow,
             unpackaged=there.unpackaged + here.unpackaged,
             users=there.users + here.users,
             secrets=there.secrets + here.secrets,
@@ -86,7 +85,7 @@ def load(folder: Path) -> Project:
     reader = _Reader(Mistakes(path, text), folder)
     images = tables.pop("images", {})
     project = Project(
-        everywhere=reader.declared(tables, (), (*LISTS, "allow")),
+        everywhere=reader.declared(tables, (), LISTS),
         images={name: reader.image(name, table) for name, table in reader.table(images, ("images",)).items()},
     )
     reader.mistakes.raise_if_any()
@@ -102,21 +101,22 @@ class _Reader:
 
     def image(self, name: str, table: Any) -> Declared:
         place: Place = ("images", name)
-        known = (*LISTS, "allow", "channel", "slower", "components", "environments", "differ")
+        known = (*LISTS, "channel", "slower", "components", "environments", "differ")
         return self.declared(self.table(table, place), place, known)
 
     def declared(self, table: dict[str, Any], place: Place, known: tuple[str, ...]) -> Declared:
         for key in table.keys() - {*known}:
             self.mistakes.add((*place, key), unknown("setting", key, known))
-        lists = {name: self._strings(table.get(name, []), (*place, name)) for name in LISTS}
+        users, unpackaged, secrets = (self._strings(table.get(name, []), (*place, name)) for name in LISTS)
         channel, slower = table.get("channel", ""), table.get("slower", SLOWER)
         if not isinstance(channel, str):
             self.mistakes.add((*place, "channel"), f"got {channel!r}, expected the name of a channel")
         if isinstance(slower, bool) or not isinstance(slower, int | float) or slower < 1:
             self.mistakes.add((*place, "slower"), f"got {slower!r}, expected a number of 1 or more")
         return Declared(
-            **lists,
-            allow=self._allowances(table, (*place, "allow")),
+            users=users,
+            unpackaged=unpackaged,
+            secrets=secrets,
             differ=self._allowances(table, (*place, "differ")),
             channel=str(channel),
             slower=slower,

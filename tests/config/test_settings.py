@@ -121,7 +121,7 @@ def test_a_name_that_is_a_table_elsewhere_confuses_nobody(tmp_path: Path, name: 
     file.write_text(f"[images.{name}]\nimage = 'docker:x'\nport = 22\n")
 
     with pytest.raises(
-        ConfigError, match=rf"line 3: images\.{name}\.port: unknown setting 'port' \(known: boot, except,"
+        ConfigError, match=rf"line 3: images\.{name}\.port: unknown setting 'port' \(known: allowances, boot, except,"
     ):
         load(file)
 

@@ -30,19 +30,11 @@ def declared() -> Any:
 
 GOOD = """
 users = ["admin"]
-[[allow]]
-pattern = "files:/etc/motd"
-reason = "a greeting"
-owner = "us"
 [images.web]
 users = ["web"]
 unpackaged = ["/opt/web"]
 channel = "stable"
 slower = 2
-[[images.web.allow]]
-pattern = "files:/var/x"
-reason = "x"
-owner = "us"
 [images.web.components.shop]
 install = "true"
 remove = "false"
@@ -69,7 +61,7 @@ def test_what_is_declared_for_all_images_holds_for_each(tmp_path: Path, declared
     web, bare, other = project.of("web"), project.of("bare"), project.of("other")
 
     assert (web.users, other.users) == (("admin", "web"), ("admin",))
-    assert [one.pattern for one in web.allow] == ["files:/etc/motd", "files:/var/x"]
+    assert [one.pattern for one in web.differ] == ["listeners:tcp *"]
     assert (web.unpackaged, web.channel, web.slower) == (("/opt/web",), "stable", 2)
     assert web.environments == {"a": {"PORT": "80", "LOUD": "true"}, "b": {}}
     assert [(one.name, one.included, one.files) for one in web.components] == [("shop", True, tmp_path / "files")]
@@ -99,7 +91,7 @@ def test_without_a_file_nothing_is_declared(tmp_path: Path, declared: Any) -> No
         ("[images.web.environments.a]\nPORT = 1", "expected two environments or more"),
         ("[images.web.environments.a]\nPORT = [1]\n[images.web.environments.b]", "expected a text or a number"),
         ("[[images.web.differ]]\npattern = 'files:x'", "expected 'reason'"),
-        ("[[allow]]\npattern = 'x'\nreason = 'y'\nowner = 'z'", "expected FAMILY:KEY"),
+        ("[[images.web.differ]]\npattern = 'x'\nreason = 'y'\nowner = 'z'", "expected FAMILY:KEY"),
         ("users = ", "is not valid TOML"),
     ],
 )

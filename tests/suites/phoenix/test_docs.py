@@ -62,4 +62,4 @@ def test_the_example_is_understood() -> None:
     example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     assert example is not None
 
-    assert set(tomllib.loads(example[1])) == {"users", "allow", "images"}
+    assert set(tomllib.loads(example[1])) == {"users", "images"}

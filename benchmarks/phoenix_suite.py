@@ -1,6 +1,6 @@
 """What the phoenix suite costs: its time beside that of booting the image and checking the baseline.
 
-Usage: python benchmarks/phoenix.py [--image NAME] [--runs N]
+Usage: python benchmarks/phoenix_suite.py [--image NAME] [--runs N]
 
 Runs `pytest --image NAME` with the suites `baseline` and `phoenix` in turn, several times, in the project
 of the current folder and on an image that is baked already, and prints medians: wall-clock seconds from the start of
