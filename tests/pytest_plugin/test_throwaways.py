@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.dockyard import SYSTEMD, Dockyard
-from tests.pytest_plugin.project import Project, project_in
+from tests.pytest_plugin.project import Ended, Project, project_in
 
 pytestmark = pytest.mark.docker
 
@@ -69,15 +69,14 @@ def test_that_dies(throwaway):
 def project(tmp_path: Path, dockyard: Dockyard) -> Iterator[Project]:
     for one in project_in(tmp_path, dockyard):
         one.write(SUITE)
-        one.configure(
-            dockyard.build("FROM {machine}", "RUN ssh-keygen -A", SYSTEMD),
-            environment={"COLOUR": "blue"},
-            ssh="gateway",
-        )
+        one.configure(dockyard.build("FROM {machine}", "RUN ssh-keygen -A", SYSTEMD), ssh="gateway")
+        with (one.folder / "imagetest.toml").open("a") as file:
+            file.write('[images.web.boot.environment]\nCOLOUR = "blue"\n')
         yield one
 
 
-def checks(project: Project) -> dict[str, Any]:
+def checks(project: Project, ended: Ended) -> dict[str, Any]:
+    assert (project.state / "runs" / "latest").exists(), ended.text
     found = project.document()["assessment"]["checks"]
     return {one["id"].partition("::")[2]: one for one in found}
 
@@ -85,7 +84,7 @@ def checks(project: Project) -> dict[str, Any]:
 @pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["one", "distributed"])
 def test_checks_boot_machines_of_their_own(project: Project, options: list[str]) -> None:
     ended = project.run(*options)
-    found = checks(project)
+    found = checks(project, ended)
     passed = {name for name, one in found.items() if one["status"] == "passed"}
 
     assert passed == {
@@ -101,8 +100,8 @@ def test_checks_boot_machines_of_their_own(project: Project, options: list[str])
 
 
 def test_what_ran_where_is_evidence(project: Project) -> None:
-    project.run("-k", "another or reboot or not_alike or at_rest or shared")
-    found = checks(project)
+    ended = project.run("-k", "another or reboot or not_alike or at_rest or shared")
+    found = checks(project, ended)
     places = [one["machine"].rstrip("0123456789") for one in found["test_another"]["commands"]]
 
     assert places == ["throwaway ", ""]
