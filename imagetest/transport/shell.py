@@ -18,6 +18,9 @@ CHUNK = 65536
 INTERRUPTIBLE_SECONDS = 0.1
 """How long an interrupt may wait for this module to come to a safe place."""
 
+AS_ROOT = "exec /bin/sh -c 'test $(id -u) = 0 && exec /bin/sh; exec sudo -n /bin/sh'"
+"""Becomes root's shell, whatever the login shell is; root itself needs no sudo."""
+
 LAST_WORDS_SECONDS = 0.5
 """A server may tell a shell's exit code before the last that the shell said."""
 
@@ -57,7 +60,7 @@ class Shell:
         try:
             with interrupts.held():
                 self._channel = transport.open_session(timeout=timeout)
-                self._channel.exec_command("exec sudo -n /bin/sh" if sudo else "exec /bin/sh")
+                self._channel.exec_command(AS_ROOT if sudo else "exec /bin/sh")
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise MachineLostError(f"no shell could be started: {error}") from error
         try:
