@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imagetest.model.drift import Allowance, Difference, Drift, Kind, Party
+from imagetest.model.drift import Allowance, Difference, Drift, Kind, Party, Side, Unread
 from imagetest.model.parity import Comparison, Parity, ParityKind
+from imagetest.model.snapshot import Gap
 from imagetest.reporters.comparison import AT_MOST, drift_lines, parity_lines
 from imagetest.reporters.terminal import Line, Style, summary
 from tests.nouns import NOW, judged
@@ -130,3 +131,26 @@ def test_each_parity_is_one_line_of_the_summary() -> None:
     assert group.endswith("9 unexplained, 0 allowed, 1 not read of 247 facts; not alike: web2, web3 of 3")
     assert platform == "platform photoapp: 0 unexplained, 0 allowed of 81 facts; alike"
     assert [line.style for line in said] == [Style.BAD, Style.BAD, Style.PLAIN]
+
+
+def test_of_two_hosts_that_differ_both_are_named() -> None:
+    change = package("curl", "version", left="1", right="2")
+    pair = (Comparison(left="web1", right="web2", drift=drift(change)),)
+    lost = (Comparison(left="the others of web", right="web3", error="it is down"), *pair)
+
+    assert texts(parity_lines([Parity(kind=ParityKind.GROUP, name="web", comparisons=pair)]))[0] == (
+        "group parity of web: not alike: web1, web2 of 2"
+    )
+    assert texts(parity_lines([Parity(kind=ParityKind.GROUP, name="web", comparisons=lost)]))[0] == (
+        "group parity of web: not alike: web3, web1, web2 of 3"
+    )
+
+
+def test_what_the_image_does_not_tell_is_said_once() -> None:
+    gap = Unread(side=Side.LEFT, family="sshd", gap=Gap(reason="no hostkeys available"))
+    comparisons = tuple(
+        Comparison(left="web", right=name, drift=replace(drift(), unread=(gap,))) for name in ("web1", "web2")
+    )
+    lines = texts(parity_lines([Parity(kind=ParityKind.ENVIRONMENT, name="x", comparisons=comparisons)]))
+
+    assert [line for line in lines if "hostkeys" in line] == ["  web@stable does not tell sshd: no hostkeys available"]
