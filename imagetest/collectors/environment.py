@@ -69,7 +69,7 @@ class EnvironmentCollector:
         denied = complaints(told(parts, "files")).denied
         gaps += [Gap(key=f"{legible(path)}: ", reason=why) for path, why in sorted(denied.items())]
         if "first" in parts and (why := refusal(parts, "first")):
-            gaps.append(Gap(key="process 1: ", reason=why.rpartition(": ")[2]))
+            gaps.append(Gap(key="process 1: ", reason=why.rpartition(": ")[2].strip() or why))
         return gaps
 
 

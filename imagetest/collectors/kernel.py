@@ -42,7 +42,7 @@ class KernelCollector:
         facts: dict[str, dict[str, str]] = {}
         for name in PLAIN:
             if name in parts:
-                facts[name] = {"value": legible(parts[name].stdout.strip())}
+                facts[name] = {"value": legible(told(parts, name).stdout.strip())}
         for word in legible(told(parts, "parameters").stdout.strip()).split():
             name, _, value = word.partition("=")
             known = facts.get(f"parameter {name}", {}).get("value")

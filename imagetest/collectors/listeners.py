@@ -126,7 +126,12 @@ def _sockets(part: Part) -> Iterator[Socket]:
             table = words[-1]
         elif len(words) > 9 and words[3] == (LISTENING if table.startswith("tcp") else UNCONNECTED):  # noqa: PLR2004
             address, _, port = words[1].partition(":")
-            if re.fullmatch(r"[0-9A-F]{8}([0-9A-F]{24})?", address) and re.fullmatch(r"[0-9A-F]{1,4}", port):
+            numbers = all(re.fullmatch(r"[0-9]{1,20}", word) for word in (words[7], words[9]))
+            if (
+                numbers
+                and re.fullmatch(r"[0-9A-F]{8}([0-9A-F]{24})?", address)
+                and re.fullmatch(r"[0-9A-F]{1,4}", port)
+            ):
                 yield Socket(table.removesuffix("6"), _address(address), int(port, 16), words[7], words[9])
 
 

@@ -59,7 +59,7 @@ class PackageFilesCollector:
         elsewhere = tuple(root + b"/" for root in told(parts, "elsewhere").stdout.split(b"\n") if root)
         for name in sorted(parts.keys() & {"dpkg", "rpm"}):
             gaps += gap(parts, name)
-            listed, _, sums = parts[name].stdout.partition(b"\n\n")
+            listed, _, sums = told(parts, name).stdout.partition(b"\n\n")
             if not gaps and not re.search(rb"^ended [01]$", listed, re.MULTILINE):
                 gaps.append(Gap(reason=f"{name} did not come to an end"))
             digests = {found[2]: found[1].decode() for line in sums.splitlines() if (found := SUM.match(line))}

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from imagetest.model.snapshot import Gap, Part
-from imagetest.transport.batch import COMPLAINT_LIMIT
+from imagetest.transport.batch import COMPLAINT_LIMIT, PART_LIMIT
 
 MISSING = 127
 """The exit code with which a shell says that there is no such program (POSIX, 2.8.2)."""
@@ -64,8 +64,12 @@ def pairs(part: Part) -> Iterator[tuple[bytes, bytes]]:
 
 
 def told(parts: Mapping[str, Part], name: str) -> Part:
-    """Return a part, or an empty one where the machine has nothing to ask that about."""
-    return parts.get(name, Part(stdout=b""))
+    """Return a part, or an empty one where the machine has nothing to ask that about.
+
+    What was cut off is empty too: half an answer is none, and may be of any size and kind.
+    """
+    part = parts.get(name)
+    return Part(stdout=b"") if part is None or part.exit_code is None else part
 
 
 def refusal(parts: Mapping[str, Part], name: str, *, accepted: frozenset[int] = frozenset({0})) -> str:
@@ -74,7 +78,8 @@ def refusal(parts: Mapping[str, Part], name: str, *, accepted: frozenset[int] = 
     if part is None:
         return "the machine did not get to it"
     if part.exit_code is None:
-        return f"it said more than {len(part.stdout) // (1024 * 1024)} MiB"
+        cut = len(part.stdout) >= PART_LIMIT
+        return f"it said more than {PART_LIMIT // (1024 * 1024)} MiB" if cut else "it was broken off"
     if part.exit_code in accepted:
         return ""
     said = [legible(line) for line in part.stderr.splitlines() if line.strip()]

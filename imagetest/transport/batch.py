@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from imagetest.model.snapshot import Part
 from imagetest.transport.shell import Answer
@@ -71,18 +71,23 @@ class Batch:
                 found[family][name] = self._part(data)
         return found
 
-    def _split(self, stream: bytes) -> Iterable[tuple[str, str, bytes]]:
-        pieces = re.split(rb"\n%s begin ([\w-]+) ([\w-]+)\n" % self._mark.encode(), stream)
-        begun = zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True)
-        return [(family.decode(), name.decode(), body) for family, name, body in begun]
+    def _split(self, stream: bytes) -> Iterator[tuple[str, str, bytes]]:
+        """Give the parts one by one: an answer may be large, and is held once, not once more in pieces."""
+        begun = list(re.finditer(rb"\n%s begin ([\w-]+) ([\w-]+)\n" % self._mark.encode(), stream))
+        ends = [*(one.start() for one in begun[1:]), len(stream)]
+        for one, end in zip(begun, ends, strict=False):  # where nothing began, there is an end too many
+            yield one[1].decode(), one[2].decode(), stream[one.end() : end]
 
     def _part(self, data: bytes) -> Part:
         mark = self._mark.encode()
-        told, _, said = data.partition(b"\n%s said\n" % mark)
-        body, found, rest = told.rpartition(b"\n%s end " % mark)
-        code = rest.split(b"\n", 1)[0]
-        ended = found and code.isdigit()
-        return Part(stdout=body if ended else told, stderr=said.rstrip(b"\n"), exit_code=int(code) if ended else None)
+        said = data.find(b"\n%s said\n" % mark)
+        told = len(data) if said < 0 else said
+        complaint = b"" if said < 0 else data[said + len(mark) + len("\n said\n") :].rstrip(b"\n")
+        ended = data.rfind(b"\n%s end " % mark, 0, told)
+        code = b"" if ended < 0 else data[ended + len(mark) + len("\n end ") : told].split(b"\n", 1)[0]
+        if code.isdigit():
+            return Part(stdout=data[:ended], stderr=complaint, exit_code=int(code))
+        return Part(stdout=data[:told], stderr=complaint, exit_code=None)
 
 
 def _beside(slow: list[str], quick: list[str]) -> list[str]:

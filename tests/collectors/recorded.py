@@ -1,4 +1,8 @@
-"""What a real Debian 12 with systemd said, as recorded, and parts made for a test."""
+"""What a real Debian 12 with systemd in a container said, and parts made for a test.
+
+Packages, settings of the kernel and states of units were shortened; release, build and parameters of the kernel were
+put in by hand, since a container shows its host's.
+"""
 
 from __future__ import annotations
 

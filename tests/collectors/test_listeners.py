@@ -77,3 +77,9 @@ def test_a_process_that_cannot_be_seen_is_a_gap_of_that_socket() -> None:
 def test_dockers_name_server_is_not_the_machines() -> None:
     assert read("tcp", row("0B00007F:9C40", inode=99)).facts == {}
     assert list(read("tcp", row("0B00007F:9C40")).facts) == ["tcp 127.0.0.11:40000"]
+
+
+def test_a_row_whose_numbers_are_none_is_no_socket() -> None:
+    broken = row("00000000:0050").replace("    0 0 70", "    \0 0 70")
+
+    assert read("tcp", broken).facts == {}

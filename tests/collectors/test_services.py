@@ -191,6 +191,13 @@ def test_the_first_processs_environment_may_be_closed() -> None:
     assert found.gaps == (Gap(key="process 1: ", reason="Permission denied"),)
 
 
+def test_a_refusal_without_a_reason_still_has_one() -> None:
+    refused = part(stderr=": ", code=1)
+    (found,) = EnvironmentCollector().read({"units": OK, "files": OK, "first": refused}).gaps
+
+    assert found.reason == ": "
+
+
 def test_a_recorded_debian_tells_its_ssh_server() -> None:
     found = SshdCollector().read(recorded("sshd"))
 
