@@ -57,10 +57,13 @@ TABLE = (
 """The order counts: of two that fit, both are asked."""
 
 _COMPILED = tuple((re.compile(one.path), one) for one in TABLE)
+_ANY = re.compile("|".join(f"(?:{one.path})" for one in TABLE))
 
 
 def responsible(path: str, asked: Iterable[str]) -> list[Elsewhere]:
     """Return what is told of a file by the collectors that were asked."""
+    if not _ANY.fullmatch(path):
+        return []
     return [one for pattern, one in _COMPILED if one.collector in asked and pattern.fullmatch(path)]
 
 

@@ -38,7 +38,7 @@ def at_rest() -> Scope:
 def running(boot: Boot) -> Scope:
     """Return what is looked at on a machine that came up so: whatever was written since is compared by content."""
     since = boot.started.timestamp() - SKEW if boot.started else 0.0
-    return replace(WHOLE, changed_since=since, only=_all_but(OF_THE_IMAGE))
+    return Scope(listed=("/",), changed_since=since, only=_all_but(OF_THE_IMAGE))
 
 
 def _all_but(names: frozenset[str]) -> tuple[str, ...]:
