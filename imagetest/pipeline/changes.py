@@ -65,7 +65,7 @@ def culprits(checks: Iterable[Check], drift: Drift, *, watch: Watch, shell: Call
 
     Raises MachineLostError when a command stops the machine.
     """
-    families = tuple(dict.fromkeys(one.family for one in drift.differences if one.allowance is None))
+    families = tuple(dict.fromkeys(one.family for one in drift.differences))
     wanted = {(one.family, one.key) for one in drift.differences}
     found = []
     for check in checks:

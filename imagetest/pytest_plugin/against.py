@@ -22,6 +22,10 @@ from imagetest.pytest_plugin.observing import Observation, merged
 from imagetest.transport.backend import Machine
 from imagetest.transport.existing import Roads
 
+ROOT = "root"
+
+NOT_JUDGED = "no check ran there, as they were not seen to be harmless on the throwaway first"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tested:
@@ -43,10 +47,12 @@ class Against:
         self._roads = {one.name: Roads(one.ssh_config) for one in environments}
         self._answers: dict[tuple[str, str], Answer] = {}
         """What each host told, by environment and host: one of several images is asked once."""
+        self._users: dict[tuple[str, str], str] = {}
+        """Who the checks are on each host that answered."""
         self._checks: dict[str, dict[str, Check]] = defaultdict(dict)
         self._lost: dict[str, str] = {}
-        self._unsafe: dict[str, dict[str, str]] = defaultdict(dict)
-        """By image and check, why the check does not run on live hosts; the empty check stands for all."""
+        self._judged: dict[str, str] = {}
+        """By image, once its checks are known to be harmless, nothing; else why none of them runs on live hosts."""
 
     def names(self, image: str) -> list[str]:
         """Return what the tests call the live hosts of an image."""
@@ -66,16 +72,27 @@ class Against:
         """Note that a live host stopped answering; the others go on."""
         self._lost.setdefault(name, message)
 
-    def spare(self, image: str, check: str, reason: str) -> None:
-        """Note that a check must not run on live hosts; without a check, that none may."""
-        self._unsafe[image].setdefault(check, reason)
+    def clear(self, image: str, *, unsafe: str = "") -> None:
+        """Note that an image's checks changed nothing on the throwaway, or why they must not run on live hosts."""
+        self._judged.setdefault(image, unsafe)
 
-    def may_run(self, name: str, check: str) -> bool:
-        """Say whether a check runs on a live host: it is there, and the check changed nothing on the throwaway."""
+    def may_run(self, name: str, check: str, tested: Mapping[str, Check], *, rights_of: str) -> bool:
+        """Say whether a check runs on a live host.
+
+        It must have run on the throwaway before, as the user `rights_of`, and all checks must be known to have changed
+        nothing there; the host must answer, and must not give them more rights than they had.
+        """
         one = self._hosts[name]
+        if self._judged.get(one.image, NOT_JUDGED) or check not in tested:
+            return False
         self._ask(one.environment)
-        answered = self._answers[one.environment.name, one.host].read is not None
-        return answered and name not in self._lost and not self._unsafe[one.image].keys() & {"", check}
+        user = self._users.get((one.environment.name, one.host))
+        if user is None or name in self._lost:
+            return False
+        if user == ROOT != rights_of:
+            self.lost(name, f"no check ran there, as root might change what {rights_of!r} on the throwaway could not")
+            return False
+        return True
 
     def observe(self, observation: Observation) -> None:
         """Remember what a check said on a live host."""
@@ -119,6 +136,8 @@ class Against:
             sudo=environment.sudo, timeout=environment.timeout,
         ):  # fmt: skip
             self._answers[environment.name, answer.host] = answer
+            if answer.read is not None:
+                self._users[environment.name, answer.host] = answer.read().user
 
     def _environment(self, name: str, group: Group, answers: Sequence[Answer], tested: Tested) -> Parity:
         kind, reference = ParityKind.ENVIRONMENT, tested.reference
@@ -133,8 +152,9 @@ class Against:
         name = next(
             one.name for one in self._hosts.values() if (one.image, one.host) == (tested.image, comparison.right)
         )
-        unsafe = self._unsafe[tested.image]
-        safe = {} if "" in unsafe else {one: check for one, check in tested.checks.items() if one not in unsafe}
-        ran, differing = parity.outcomes(safe, self._checks[name]) if comparison.drift is not None else (0, ())
-        errors = dict.fromkeys([comparison.error, self._lost.get(name, ""), *unsafe.values()])
+        unsafe = self._judged.get(tested.image, NOT_JUDGED)
+        ran, differing = parity.outcomes({}, {})
+        if comparison.drift is not None and not unsafe:
+            ran, differing = parity.outcomes(tested.checks, self._checks[name])
+        errors = dict.fromkeys([comparison.error, self._lost.get(name, ""), unsafe])
         return replace(comparison, checks=ran, outcomes=differing, error="; ".join(one for one in errors if one))

@@ -48,6 +48,16 @@ class Changes:
         return "\n".join(dict.fromkeys(lines))
 
     @property
+    def harm(self) -> str:
+        """Return why such checks must not run on a live host; what may differ may not be changed by a check."""
+        if self.culprits:
+            return f"{', '.join(one.check for one in self.culprits)} changes its machine"
+        if self.unblamed:
+            return f"one of them may change its machine: {self.unblamed[0]}"
+        missed = [one for one in self.drift.unread if one.allowance is None]
+        return f"not all that they may change could be read: {unread_words(missed[0], 'it')}" if missed else ""
+
+    @property
     def unblamed(self) -> list[str]:
         """Return in words what changed without any check being found to do it."""
         return [words(one) for one in self._unexplained if not any(culprit.changes(one) for culprit in self.culprits)]
@@ -69,9 +79,13 @@ def judges_of(items: Iterable[pytest.Item]) -> dict[str, list[str]]:
 class Watching:
     """The machines of one run that are watched, from their boot until their last check."""
 
-    def __init__(self, machines: Callable[[], Machines], settings: Settings) -> None:
+    def __init__(
+        self, machines: Callable[[], Machines], settings: Settings, has_live_hosts: Callable[[str], object]
+    ) -> None:
+        """Watch nothing yet; where checks are to run on live hosts, even what they may change is looked into."""
         self._machines = machines
         self._settings = settings
+        self._has_live_hosts = has_live_hosts
         self._watches: dict[str, Watch] = {}
         self._ended: dict[str, Changes] = {}
 
@@ -86,7 +100,8 @@ class Watching:
             raise MachineLostError(f"nobody knows what {name!r} was like before the checks")
         if name not in self._ended:
             drift = self._watches[name].drift(self._machines().targets[name].allowances)
-            found = self._blame(name, list(checks), drift) if drift.unexplained else ()
+            suspicious = drift.differences if self._has_live_hosts(name) else drift.unexplained
+            found = self._blame(name, list(checks), drift) if suspicious else ()
             self._ended[name] = Changes(drift=drift, culprits=found)
         return self._ended[name]
 

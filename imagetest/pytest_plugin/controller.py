@@ -78,10 +78,10 @@ class Controller:
         self._at_rest: set[str] = set()
         """The images that some test wants at rest."""
         self._throwaways: Throwaways | None = None
-        self._watching = Watching(lambda: self.machines, self.settings)
         self._watched: dict[str, list[str]] = {}
         """By image, the checks that judge whether all others changed it."""
         self._parities = Parities(self.targets, self.settings, against=option.against, platforms=option.platform_parity)
+        self._watching = Watching(lambda: self.machines, self.settings, self._parities.live_names)
         self._warm_up: threading.Thread | None = None
         self._direct_tests(config)
         self._recorder = Recorder(self._redact)
@@ -166,7 +166,7 @@ class Controller:
             self._warm_up = threading.Thread(target=wiring.reporters, name="reporters", daemon=True)
             self._warm_up.start()
         if is_live(name):
-            return None if self._parities.may_run(name, check_id(item, name), self.machines.not_judged) else True
+            return None if self._parities.may_run(name, check_id(item, name), self.machines) else True
         if name and self.machines.boot(name, rest=name in self._at_rest):
             self._remember()
         return True if name in self.machines.not_judged or (name and name not in self.machines.up()) else None
@@ -314,7 +314,7 @@ class Controller:
         self.ending.show(self.display, self._machines, self.kept)
 
     def _dismiss(self, name: str) -> None:
-        self._parities.spare_live_hosts(name, partial(self._watching.end, name, self._checks(name).values()))
+        self._parities.clear_checks(name, partial(self._watching.end, name, self._checks(name).values()))
         keep = self._config.option.keep
         bad = name in self.machines.not_judged or any(
             check.status in {Status.FAILED, Status.ERROR} for check in self._checks(name).values()

@@ -103,23 +103,25 @@ class Parities:
         """Return what the tests call the live hosts that are held against an image."""
         return self.live.names(image) if self.live is not None else []
 
-    def spare_live_hosts(self, image: str, changes: Callable[[], Changes]) -> None:
-        """Keep from live hosts whatever changed the throwaway."""
+    def clear_checks(self, image: str, changes: Callable[[], Changes]) -> None:
+        """Let the checks run on live hosts, if they changed nothing on the throwaway."""
         if self.live is None or not self.live.names(image):
             return
         try:
-            found = changes()
+            harm = changes().harm
         except ImagetestError as error:
-            self.live.spare(image, "", f"no check ran there, as nobody knows what they change: {error}")
-            return
-        for culprit in found.culprits:
-            self.live.spare(image, culprit.check, f"{culprit.check} did not run there: it changes its machine")
-        if found.unblamed:
-            self.live.spare(image, "", f"no check ran there, as one of them changes its machine: {found.unblamed[0]}")
+            harm = f"nobody knows what they change: {error}"
+        self.live.clear(image, unsafe=f"no check ran there, as {harm}" if harm else "")
 
-    def may_run(self, name: str, check: str, not_judged: Collection[str]) -> bool:
+    def may_run(self, name: str, check: str, machines: Machines) -> bool:
         """Say whether a check runs on a live host; never where the image is not there to compare with."""
-        return self.live is not None and self.live.image(name) not in not_judged and self.live.may_run(name, check)
+        if self.live is None or self.live.image(name) in machines.not_judged:
+            return False
+        image = self.live.image(name)
+        verification, reference = machines.verifications.get(image), self._references.get(image)
+        if verification is None or isinstance(reference, str):
+            return False
+        return self.live.may_run(name, check, verification.checks, rights_of=reference.user)
 
     def conclude(
         self, name: str, checks: Mapping[str, Check], collected: Mapping[str, Collection[str]]

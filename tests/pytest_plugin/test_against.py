@@ -34,6 +34,13 @@ def test_writes(host):
 def test_at_rest(at_rest):
     assert at_rest.file("/etc/motd").exists
 """
+DROPS = """
+import pytest
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    items[:] = [one for one in items if "on-web" in one.name]
+"""
 WRITES = """
 def test_writes(host):
     assert host.run("echo x >/etc/written-by-a-check").rc == 0
@@ -145,10 +152,63 @@ def test_a_check_that_changes_the_throwaway_never_runs_on_live_hosts(project: Pr
 
     assert ended.code == 1, ended.text
     for one in parities(project)["environment"]["comparisons"]:
-        assert "suite/test_suite.py::test_writes_unsaid did not run there: it changes its machine" in one["error"]
-        assert (one["checks"], one["outcomes"]) == (1, [])
+        assert "no check ran there, as suite/test_suite.py::test_writes_unsaid changes its machine" in one["error"]
+        assert (one["checks"], one["outcomes"]) == (0, [])
     for name in ("web-1", "web-2", "web-3"):
         hosts.made[name].run("test ! -e /etc/written-by-a-check")
+
+
+@pytest.mark.parametrize(
+    ("options", "conftest"),
+    [
+        (("-k", "on-web-1"), ""),
+        ((), "def pytest_collection_modifyitems(items):\n    items.reverse()\n"),
+        ((), DROPS),
+    ],
+    ids=["throwaway deselected", "live hosts first", "throwaway dropped"],
+)  # fmt: skip
+def test_no_check_runs_on_live_hosts_that_was_not_seen_to_be_harmless(
+    project: Project, hosts: LiveHosts, options: tuple[str, ...], conftest: str
+) -> None:
+    project.write(WRITES)
+    project.write(conftest, "conftest.py")
+    ended = project.run("--gate", "--against", "production", *options)
+
+    assert ended.code != 0, ended.text
+    for name in ("web-1", "web-2", "web-3"):
+        hosts.made[name].run("test ! -e /etc/written-by-a-check")
+
+
+def test_what_may_differ_may_not_be_changed_by_a_check(project: Project, hosts: LiveHosts) -> None:
+    project.configure(project.dockyard.build(*IMAGE))
+    toml = project.folder / "imagetest.toml"
+    toml.write_text(toml.read_text().replace("[images.web]", '[images.web]\nallowances = ["own.toml"]'))
+    allow = '[[allow]]\npattern = "files:/etc/written*"\nreason = "a test"\nowner = "us"\n'
+    (project.folder / "own.toml").write_text(allow)
+    declare(project, hosts, "web-1")
+    project.write(WRITES)
+    ended = judged(project)
+
+    assert ended.code == 1, ended.text
+    assert "no check ran there" in parities(project)["environment"]["comparisons"][0]["error"]
+    hosts.made["web-1"].run("test ! -e /etc/written-by-a-check")
+
+
+def test_no_check_gets_more_rights_on_a_live_host_than_on_the_throwaway(
+    project: Project, hosts: LiveHosts, dockyard: Dockyard
+) -> None:
+    image = dockyard.build(IMAGE[0], "RUN useradd --create-home --shell /bin/sh ops", *IMAGE[1:])
+    project.configure(image, user="ops")
+    toml = project.folder / "imagetest.toml"
+    toml.write_text(toml.read_text().replace("[images.web]", '[images.web]\nallowances = ["own.toml"]'))
+    (project.folder / "own.toml").write_text('[[allow]]\npattern = "*:*"\nreason = "a test"\nowner = "us"\n')
+    declare(project, hosts, "web-1")
+    project.write("def test_writes(host):\n    host.run('echo x >/etc/written-by-a-check')\n")
+    ended = judged(project)
+
+    assert ended.code == 1, ended.text
+    assert "no check ran there, as root might change" in parities(project)["environment"]["comparisons"][0]["error"]
+    hosts.made["web-1"].run("test ! -e /etc/written-by-a-check")
 
 
 def test_hosts_are_looked_at_as_an_ordinary_user_who_may_use_sudo(
