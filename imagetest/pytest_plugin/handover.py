@@ -11,7 +11,7 @@ import msgspec
 
 from imagetest.errors import MachineLostError
 from imagetest.model.image import Image
-from imagetest.model.instance import Address
+from imagetest.model.instance import Address, Boot
 from imagetest.model.plan import BootPlan
 
 FILE = "machines.json"
@@ -25,6 +25,7 @@ class Handover:
     image: Image
     plan: BootPlan
     address: Address
+    boot: Boot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,8 @@ class Machines:
         """Return what the checks of this process boot machines of their own with."""
         self._own = Throwaways(
             settings=self._settings, fleet=self.fleet, switchboard=switchboard, progress=self._progress,
-            image=lambda name: self.verifications[name].image, target=self.targets.__getitem__,
+            image=lambda name: self.verifications[name].image,
+            first_boot=lambda name: self.verifications[name].boot, target=self.targets.__getitem__,
             rebakes=Rebakes(
                 builder=wiring.builder, driver=self.driver, leases=self._leases, folder=self._reports,
                 progress=self._progress, secrets=lambda: tuple(self.secrets),
@@ -145,6 +146,7 @@ class Machines:
                     image=self.verifications[name].image,
                     plan=self.targets[name].plan,
                     address=booted.instance.address,
+                    boot=booted.boot,
                 )
                 for name, booted in self._booted.items()
             },

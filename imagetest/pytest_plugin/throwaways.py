@@ -29,6 +29,7 @@ from imagetest.pipeline.snapshot import take
 from imagetest.policy import drift as judge
 from imagetest.policy.wording import unread_words, words
 from imagetest.ports import Booted, Progress
+from imagetest.pytest_plugin.errands import Errands
 from imagetest.transport.backend import Backend, Machine, Switchboard
 from imagetest.transport.shell import Answer
 
@@ -120,6 +121,7 @@ class Throwaways:
         switchboard: Switchboard,
         rebakes: Rebakes,
         image: Callable[[str], Image],
+        first_boot: Callable[[str], Boot | None],
         target: Callable[[str], Target],
         progress: Progress,
     ) -> None:
@@ -127,12 +129,15 @@ class Throwaways:
         self.fleet = fleet
         self.progress = progress
         self.image = image
+        self.first_boot = first_boot
+        """How the instance under test itself came up."""
         self.target = target
         self._rebakes = rebakes
         self._switchboard = switchboard
         self._numbers = itertools.count(2)
         self._up: dict[str, Throwaway] = {}
         self._shared: dict[tuple[str, str], Any] = {}
+        self._errands = Errands(switchboard.recorder)
         self._known: set[str] = set()
         """The names of all there ever were."""
 
@@ -183,7 +188,8 @@ class Throwaways:
         """Return what several checks of an image use, made by the first; what it raised is raised again."""
         if (name, key) not in self._shared:
             try:
-                self._shared[name, key] = make()
+                ahead = self._errands.knows((name, key))
+                self._shared[name, key] = self._errands.fetch((name, key)) if ahead else make()
             except ImagetestError as error:
                 self._shared[name, key] = error
         found = self._shared[name, key]
@@ -192,14 +198,21 @@ class Throwaways:
         kept: Made = found
         return kept
 
+    def ahead(self, name: str, key: str, make: Callable[[], object]) -> None:
+        """Begin to make what a check to come will ask `shared` for, while the running one waits for something."""
+        if (name, key) not in self._shared:
+            self._errands.begin((name, key), make)
+
     def dismiss(self, name: str) -> None:
         """Remove what an image's checks booted and baked, once the last of them has run. Raises LeakError."""
+        self._errands.end()
         self._shared = {key: value for key, value in self._shared.items() if key[0] != name}
         self.destroy([one for one in self._up.values() if one.name.partition("+")[0] == name])
         self._rebakes.discard(name)
 
     def close(self) -> list[LeakError]:
         """Forget all; the fleet removes what is still up. Return what could not be removed."""
+        self._errands.end()
         self._shared, self._up = {}, {}
         return self._rebakes.close()
 
@@ -285,6 +298,10 @@ class Factory:
     def shared(self, key: str, make: Callable[[Factory], Made]) -> Made:
         """Return what several tests use; machines that `make` boots live until the image's last test has run."""
         return self.owner.shared(self.name, key, lambda: make(Factory(self.owner, self.name)))
+
+    def ahead(self, key: str, make: Callable[[Factory], object]) -> None:
+        """Begin to make what a check to come will ask `shared` for."""
+        self.owner.ahead(self.name, key, lambda: make(Factory(self.owner, self.name)))
 
     @contextmanager
     def lent(self) -> Iterator[Factory]:

@@ -62,7 +62,8 @@ class Worker:
         targets = {one.name: one for one in resolve_all(self._images, settings, wiring.builder().sources)}
         return Throwaways(
             settings=settings, fleet=self._fleet, switchboard=self._switchboard, progress=lambda _event: None,
-            image=lambda name: self._handovers.machines[name].image, target=targets.__getitem__,
+            image=lambda name: self._handovers.machines[name].image,
+            first_boot=lambda name: self._handovers.machines[name].boot, target=targets.__getitem__,
             rebakes=Rebakes(
                 builder=wiring.builder, driver=wiring.driver, leases=wiring.leases(settings), folder=self._folder,
                 progress=lambda _event: None, secrets=lambda: self._handovers.secrets,

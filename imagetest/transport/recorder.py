@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from imagetest.model.drift import Drift
@@ -15,18 +18,48 @@ CAP = 16 * 1024
 """Characters of one stream that are kept; the digest is always of the whole."""
 
 
+@dataclass(slots=True)
+class Evidence:
+    """What was recorded, by kind."""
+
+    commands: list[Command] = field(default_factory=list)
+    drifts: list[Drift] = field(default_factory=list)
+    boots: list[Boot] = field(default_factory=list)
+
+
 class Recorder:
-    """Collects commands until somebody takes them."""
+    """Collects evidence until somebody takes it."""
 
     def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
-        self._commands: list[Command] = []
-        self._drifts: list[Drift] = []
-        self._boots: list[Boot] = []
+        self._main = Evidence()
+        self._thread = threading.local()
+
+    @property
+    def _evidence(self) -> Evidence:
+        """Return where this thread records."""
+        apart: Evidence | None = getattr(self._thread, "apart", None)
+        return self._main if apart is None else apart
+
+    @contextmanager
+    def apart(self) -> Iterator[Evidence]:
+        """Have this thread record apart from the others: what it does is not what the running check does."""
+        self._thread.apart = Evidence()
+        try:
+            yield self._thread.apart
+        finally:
+            self._thread.apart = None
+
+    def add(self, evidence: Evidence) -> None:
+        """Add what another thread recorded apart."""
+        here = self._evidence
+        here.commands += evidence.commands
+        here.drifts += evidence.drifts
+        here.boots += evidence.boots
 
     def record(self, command: str, answer: Answer | None, *, started: float, seconds: float, machine: str = "") -> None:
         """Add a command; `started` is a POSIX time, and no answer means that none came."""
-        self._commands.append(
+        self._evidence.commands.append(
             Command(
                 command=self._redact(command.encode("utf-8", "backslashreplace").decode()),
                 exit_code=None if answer is None else answer.exit_code,
@@ -40,25 +73,25 @@ class Recorder:
 
     def compared(self, drift: Drift) -> None:
         """Add the outcome of a comparison of two states."""
-        self._drifts.append(drift)
+        self._evidence.drifts.append(drift)
 
     def take_drifts(self) -> tuple[Drift, ...]:
         """Return what was compared since the last call."""
-        taken, self._drifts = tuple(self._drifts), []
+        taken, self._main.drifts = tuple(self._main.drifts), []
         return taken
 
     def booted(self, boot: Boot) -> None:
         """Add how an instance of the check's own came up."""
-        self._boots.append(boot)
+        self._evidence.boots.append(boot)
 
     def take_boots(self) -> tuple[Boot, ...]:
         """Return what was booted since the last call."""
-        taken, self._boots = tuple(self._boots), []
+        taken, self._main.boots = tuple(self._main.boots), []
         return taken
 
     def take(self) -> tuple[Command, ...]:
         """Return what was recorded since the last call."""
-        taken, self._commands = tuple(self._commands), []
+        taken, self._main.commands = tuple(self._main.commands), []
         return taken
 
     def _output(self, data: bytes) -> Output:

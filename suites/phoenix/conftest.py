@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,9 @@ from imagetest.model.plan import BootPlan
 from imagetest.policy.gate import Gate
 from imagetest.pytest_plugin.throwaways import Factory
 
+from .components import removal
 from .declared import Declared, Project, load
+from .states import begin
 
 
 def pytest_collection_modifyitems(config: pytest.Config) -> None:
@@ -47,3 +50,27 @@ def gate(throwaway: Factory, pytestconfig: pytest.Config) -> Gate:
     if channel:
         return settings.gates[settings.channels[channel].gate]
     return throwaway.owner.target(throwaway.name).gate
+
+
+@pytest.fixture
+def meanwhile(request: pytest.FixtureRequest, throwaway: Factory, declared: Declared) -> Callable[[], None]:
+    """Return what begins the work of the checks to come: for one that waits for Packer, which leaves a core idle."""
+    coming = {one for item in _after(request) for mark in item.iter_markers("control") for one in mark.args}
+
+    def start() -> None:
+        begin(throwaway, coming, declared)
+        for component in (declared.components or ()) if "phoenix-removable" in coming else ():
+            throwaway.ahead(*removal(component))
+
+    return start
+
+
+def _after(request: pytest.FixtureRequest) -> list[pytest.Item]:
+    """Return the tests that this process will run on the same image; a worker of pytest-xdist is not told which."""
+    items = [] if hasattr(request.config, "workerinput") else request.session.items
+    later = items[items.index(request.node) + 1 :] if request.node in items else []
+    return [item for item in later if _host(item) is _host(request.node)]
+
+
+def _host(item: pytest.Item) -> object:
+    return item.callspec.params.get("_testinfra_host") if hasattr(item, "callspec") else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from imagetest.config import plugins
@@ -11,6 +12,8 @@ from imagetest.model.instance import Boot
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Snapshot
 from imagetest.pytest_plugin.throwaways import Factory, Throwaway, Wish
+
+from .declared import Declared
 
 WHOLE = Scope(roots=(*Scope().roots, "/home", "/var"), listed=("/",))
 """Every file, with its content where it is no program; those of packages are held against their packages."""
@@ -23,6 +26,11 @@ SKEW = 5.0
 
 ASLEEP = frozenset({"listeners", "sshd"})
 """Families that only a running machine has: an SSH server does not say its settings before it has host keys."""
+
+OF_TWINS = frozenset(
+    {"phoenix-hermetic-boot", "phoenix-boot-budget", "phoenix-reboot", "phoenix-twins", "phoenix-no-environment"}
+)
+"""Controls that look at the twins."""
 
 FAILED = "systemctl list-units --state=failed --plain --no-legend --no-pager | cut -d' ' -f1"
 
@@ -47,7 +55,11 @@ def _all_but(names: frozenset[str]) -> tuple[str, ...]:
 
 def shipped(throwaway: Factory) -> Snapshot:
     """Return the state of the image under test before its first boot."""
-    return throwaway.shared("shipped", lambda factory: opened(factory, label="shipped"))
+    return throwaway.shared("shipped", _shipped)
+
+
+def _shipped(factory: Factory) -> Snapshot:
+    return opened(factory, label="shipped")
 
 
 def opened(factory: Factory, *, image: Image | None = None, label: str) -> Snapshot:
@@ -83,6 +95,55 @@ def _twins(factory: Factory) -> Pair:
         failed=tuple(settled(one) for one in machines),
         states=factory.owner.side_by_side(*(one.host for one in machines), scope=running(machines[0].boot)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebooted:
+    """What an instance was like after a reboot."""
+
+    boot: Boot
+    worse: frozenset[str]
+    """The units that failed and had not failed before."""
+    before: Snapshot
+    after: Snapshot
+
+
+def rebooted(throwaway: Factory) -> Rebooted:
+    """Return what became of the second twin when it was rebooted. Raises BootError when it did not come back."""
+    return throwaway.shared("rebooted", _rebooted)
+
+
+def _rebooted(factory: Factory) -> Rebooted:
+    pair = twins(factory)
+    machine = pair.machines[1]
+    boot = machine.reboot()
+    factory.owner.remember(boot)
+    worse = settled(machine) - pair.failed[1]
+    return Rebooted(boot=boot, worse=worse, before=pair.states[1], after=machine.snapshot(running(pair.first_boots[1])))
+
+
+def environments(declared: Declared) -> tuple[str, Callable[[Factory], tuple[Snapshot, ...]]]:
+    """Return what boots an instance with the settings of each environment and tells their states, and its name."""
+    wishes = [Wish(label=name, environment=one) for name, one in (declared.environments or {}).items()]
+
+    def make(factory: Factory) -> tuple[Snapshot, ...]:
+        machines = factory.together(*wishes)
+        states = factory.owner.side_by_side(*(one.host for one in machines), scope=running(machines[0].boot))
+        factory.owner.destroy(machines)
+        return states
+
+    return "environments", make
+
+
+def begin(throwaway: Factory, coming: Collection[str], declared: Declared) -> None:
+    """Begin the work of the checks whose controls are still to come, so that they find it done."""
+    throwaway.ahead("shipped", _shipped)
+    if OF_TWINS.intersection(coming):
+        throwaway.ahead("twins", _twins)
+    if "phoenix-no-environment" in coming and declared.environments:
+        throwaway.ahead(*environments(declared))
+    if "phoenix-reboot" in coming:
+        throwaway.ahead("rebooted", _rebooted)
 
 
 def settled(machine: Throwaway) -> frozenset[str]:

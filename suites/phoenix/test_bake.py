@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -19,10 +18,13 @@ from .states import opened, shipped
 
 
 @control("phoenix-idempotent")
-def test_the_provisioners_change_nothing_on_the_finished_image(throwaway: Factory, declared: Declared) -> None:
+def test_the_provisioners_change_nothing_on_the_finished_image(
+    throwaway: Factory, declared: Declared, meanwhile: Callable[[], None]
+) -> None:
     """They find everything as it should be, run again on the image that they made."""
     try:
-        image = _again(throwaway, on=throwaway.owner.image(throwaway.name))
+        meanwhile()
+        image = throwaway.owner.rebake(throwaway.name, on=throwaway.owner.image(throwaway.name))
     except ConfigError as error:
         pytest.skip(f"the provisioners cannot be run again: {error}")
     except BakeError as error:
@@ -31,23 +33,19 @@ def test_the_provisioners_change_nothing_on_the_finished_image(throwaway: Factor
 
 
 @control("phoenix-reproducible")
-def test_a_second_bake_makes_the_same_image(throwaway: Factory, declared: Declared, gate: Gate) -> None:
+def test_a_second_bake_makes_the_same_image(
+    throwaway: Factory, declared: Declared, gate: Gate, meanwhile: Callable[[], None]
+) -> None:
     """The differences between the image and another bake of its template stay within the gate's budget."""
     try:
-        image = _again(throwaway)
+        meanwhile()
+        image = throwaway.owner.rebake(throwaway.name)
     except ConfigError as error:
         pytest.skip(f"it cannot be baked again: {error}")
     _hold_against(
         throwaway, image, declared.allow, at_most=gate.bake_differences,
         what=f"the second bake differs in more than {gate.bake_differences} facts:",
     )  # fmt: skip
-
-
-def _again(throwaway: Factory, *, on: Image | None = None) -> Image:
-    """Bake again; Packer mostly waits, and meanwhile the image is looked at that it is held against."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pool.submit(shipped, throwaway)  # what goes wrong there is said where it is asked for
-        return throwaway.owner.rebake(throwaway.name, on=on)
 
 
 def _hold_against(throwaway: Factory, image: Image, allow: Iterable[Allowance], *, what: str, at_most: int = 0) -> None:

@@ -10,10 +10,10 @@ import pytest
 from imagetest import control, not_applicable
 from imagetest.model.drift import Allowance
 from imagetest.model.snapshot import Family, Snapshot
-from imagetest.pytest_plugin.throwaways import Factory, Wish
+from imagetest.pytest_plugin.throwaways import Factory
 
 from .declared import FILE, Declared
-from .states import running, twins
+from .states import environments, twins
 
 GIVEN = frozenset({"hostname"})
 """What a machine gets from whoever boots it: here that is imagetest, which calls all instances of an image the same."""
@@ -37,10 +37,7 @@ def test_two_environments_differ_where_it_is_declared_and_nowhere_else(throwaway
     if not declared.environments:
         not_applicable(f"{FILE} says that no environment sets anything")
     first, *others = declared.environments
-    machines = throwaway.together(
-        *(Wish(label=name, environment=settings) for name, settings in declared.environments.items())
-    )
-    states = throwaway.owner.side_by_side(*(one.host for one in machines), scope=running(machines[0].boot))
+    states = throwaway.shared(*environments(declared))
     allow = [*declared.allow, *_given(declared.environments), *declared.differ, *_noise(throwaway)]
     without_effect = set(declared.differ)
     for name, state in zip(others, states[1:], strict=True):
