@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from imagetest.collectors.reading import digest, distinct, legible, pairs, told, walked
+from imagetest.collectors.reading import Distinct, digest, legible, pairs, told, walked
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Part
@@ -55,11 +55,11 @@ class CertificatesCollector:
 
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read the certificates; one that cannot be parsed is a fact by its digest."""
-        facts: dict[str, dict[str, str]] = {}
+        facts = Distinct()
         for file, content in pairs(told(parts, "certificates")):
             for block in BLOCK.findall(content):
                 subject, attributes = _certificate(block)
-                facts[distinct(f"{legible(file)}: {subject}", facts)] = attributes
+                facts.add(f"{legible(file)}: {subject}", attributes)
         return normalised(self.name, "certificate", facts, walked(parts, "certificates"))
 
 

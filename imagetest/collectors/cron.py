@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from imagetest.collectors.discretion import discreet, masked
-from imagetest.collectors.reading import complaints, digest, distinct, gap, legible, pairs, told
+from imagetest.collectors.reading import Distinct, complaints, digest, excess, gap, legible, pairs, told
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Gap, Part
@@ -23,6 +23,9 @@ tables() {
     for file in /etc/crontab /etc/anacrontab /etc/cron.d/* /etc/crontabs/* /var/spool/cron/* \
         /var/spool/cron/crontabs/* /var/spool/cron/tabs/* /var/spool/cron/atjobs/* /var/spool/at/*; do
         [ -f "$file" ] || continue
+        case $file in /var/spool/*) # cron follows no link there either: its owner is a user
+            [ -L "$file" ] && { printf 'cron: %s: it is a link\n' "$file" >&2; continue; } ;;
+        esac
         case $file in */.placeholder | */.SEQ) continue ;; esac
         [ -r "$file" ] || { refused "$file"; continue; }
         printf '%s\0' "$file"
@@ -52,12 +55,14 @@ class CronCollector:
 
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read the tables."""
-        facts: dict[str, dict[str, str]] = {}
+        facts, gaps = Distinct(), list(gap(parts, "tables"))
         for name, content in pairs(told(parts, "tables")):
             file = legible(name)
+            if why := excess(content):
+                gaps.append(Gap(key=f"{file}: ", reason=why))
+                continue
             for key, attributes in _job(content) if file.startswith(JOBS) else _table(file, content):
-                facts[distinct(f"{file}: {key}", facts)] = attributes
-        gaps = list(gap(parts, "tables"))
+                facts.add(f"{file}: {key}", attributes)
         for path, why in sorted(complaints(told(parts, "tables")).denied.items()):
             key = legible(path)
             gaps.append(Gap(key=key if key.endswith("/") else f"{key}: ", reason=why))

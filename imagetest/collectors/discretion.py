@@ -15,9 +15,15 @@ _NAMES = re.compile(
 )  # fmt: skip
 _KEY_FILES = re.compile(r"(/[\w.@+-]+)+/?")
 _PAIR = re.compile(
-    r"(?P<name>[\w.-]*(?:pass(?:wd|word|phrase)?|secret|token|api_?key)[\w.-]*)(?P<sign>\s*=\s*|\s+|:)(?P<value>[^\s'\"]{4,})",
+    r"(?<![\w.-])(?=[\w.-]*?(?:pass|secret|token|api_?key))(?P<name>[\w.-]++)"
+    r"(?P<sign>\s*=\s*|\s+|:)(?P<value>[^\s'\"]{4,})",
     re.IGNORECASE,
 )
+"""Each run of letters is looked at once: what a user writes must not cost more than its length."""
+
+MOST = 4
+"""Secrets of a line that are sealed one by one; sealing is slow, so that of more the line is sealed as one."""
+
 _redacted = Redactor()
 
 
@@ -25,17 +31,20 @@ def masked(name: str, value: str) -> str:
     """Return the value of a variable; when its name or its form says that it is a secret, a mask and a digest."""
     path = _KEY_FILES.fullmatch(value) and "pass" not in name.lower()
     secret = bool(value) and not path and _NAMES.search(name)
-    return _sealed(value) if secret or _redacted(value) != value else value
+    return sealed(value) if secret or _redacted(value) != value else value
 
 
 def discreet(text: str) -> str:
     """Return a line of text in which what looks like a secret, or is given as one, is masked."""
-    hidden = _PAIR.sub(lambda found: f"{found['name']}{found['sign']}{_sealed(found['value'])}", text)
+    if sum(1 for _ in _PAIR.finditer(text)) > MOST:
+        return sealed(text)
+    hidden = _PAIR.sub(lambda found: f"{found['name']}{found['sign']}{sealed(found['value'])}", text)
     safe = _redacted(hidden)
     return f"{safe} ({_digest(text)})" if safe != hidden else hidden
 
 
-def _sealed(value: str) -> str:
+def sealed(value: str) -> str:
+    """Return a mask and a digest."""
     return f"{MASK} {_digest(value)}"
 
 

@@ -8,7 +8,18 @@ from collections.abc import Iterator, Mapping
 
 from imagetest.collectors.discretion import discreet, masked
 from imagetest.collectors.locale import FILES as TOLD_AS_LOCALE
-from imagetest.collectors.reading import complaints, distinct, gap, legible, lines, pairs, records, refusal, told
+from imagetest.collectors.reading import (
+    Distinct,
+    complaints,
+    excess,
+    gap,
+    legible,
+    lines,
+    pairs,
+    records,
+    refusal,
+    told,
+)
 from imagetest.collectors.rules import normalised
 from imagetest.collectors.units import PLACES, unit_of
 from imagetest.model.plan import Scope
@@ -17,6 +28,20 @@ from imagetest.model.snapshot import Family, Gap, Part
 SCRIPT = (
     PLACES
     + r"""
+ours() {
+    step=$1
+    while [ -n "$step" ]; do
+        if [ -L "$step" ]; then
+            [ "$(stat -c %u "$step")" = 0 ] || return 1
+            to=$(readlink "$step")
+            case $to in /*) ;; *) to=${step%/*}/$to ;; esac
+            hops=$((hops + 1))
+            [ $hops -lt 9 ] || return 1
+            (ours "$to") || return 1
+        fi
+        step=${step%/*}
+    done
+}
 files() {
     { printf '%s\n' /etc/environment /etc/default/* /etc/sysconfig/* /etc/conf.d/*
       matching -h '^EnvironmentFile=' | sed 's/^EnvironmentFile=-\{0,1\}//'
@@ -24,6 +49,8 @@ files() {
         case $file in SKIPPED) continue ;; esac
         [ -f "$file" ] || continue
         [ -r "$file" ] || { printf 'environment: %s: Permission denied\n' "$file" >&2; continue; }
+        hops=0
+        ours "$file" || { printf 'environment: %s: the link there belongs to a user\n' "$file" >&2; continue; }
         printf '%s\0' "$file"
         cat "$file"
         printf '\0'
@@ -49,20 +76,26 @@ class EnvironmentCollector:
         return SCRIPT
 
     def read(self, parts: Mapping[str, Part]) -> Family:
-        """Read it; the last that a unit says of a variable counts."""
-        facts: dict[str, dict[str, str]] = {}
+        """Read it; of what is set several times, every value is told, in its order."""
+        facts, gaps = Distinct(), self._gaps(parts)
+        values: dict[str, list[str]] = {}
         for unit, name, value in _of_units(told(parts, "units")):
-            facts[f"{unit}: {name}"] = {"value": masked(name, value)}
+            values.setdefault(f"{unit}: {name}", []).append(masked(name, value))
         for file, content in pairs(told(parts, "files")):
+            prefix = f"{legible(file)}: "
+            if why := excess(content):
+                gaps.append(Gap(key=prefix, reason=why))
+                continue
             for name, given in _of_file(content):
-                key = f"{legible(file)}: {name}"
                 if given is None:
-                    facts[distinct(key, facts)] = {"value": "set"}
+                    facts.add(prefix + name, {"value": "set"})
                 else:
-                    facts[key] = {"value": masked(name, given)}
+                    values.setdefault(prefix + name, []).append(masked(name, given))
         for name, value in _of_first(told(parts, "first")):
-            facts[f"process 1: {name}"] = {"value": masked(name, value)}
-        return normalised(self.name, "variable", facts, self._gaps(parts))
+            values.setdefault(f"process 1: {name}", []).append(masked(name, value))
+        for key, several in values.items():
+            facts.add(key, {"value": ", then ".join(several)})
+        return normalised(self.name, "variable", facts, gaps)
 
     def _gaps(self, parts: Mapping[str, Part]) -> list[Gap]:
         gaps = [*gap(parts, "units"), *gap(parts, "files")]
@@ -74,7 +107,7 @@ class EnvironmentCollector:
 
 
 def _of_units(part: Part) -> Iterator[tuple[str, str, str]]:
-    for line in sorted(lines(part)):
+    for line in sorted(lines(part), key=lambda one: one.partition(":")[0]):  # within a file, their order counts
         path, _, text = line.partition(":")
         setting, _, value = text.partition("=")
         unit = unit_of(path)

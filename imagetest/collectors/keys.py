@@ -9,8 +9,8 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from imagetest.collectors.discretion import discreet
-from imagetest.collectors.reading import complaints, distinct, gap, legible, pairs, told
+from imagetest.collectors.discretion import sealed
+from imagetest.collectors.reading import Distinct, complaints, digest, gap, legible, pairs, told
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Gap, Part
@@ -20,14 +20,21 @@ refused() {
     printf 'keys: %s: Permission denied\n' "$1" >&2
 }
 authorized() {
-    while IFS=: read -r name _ _ _ _ home _; do
+    while IFS=: read -r name _ uid _ _ home _; do
         case $home in /*) ;; *) continue ;; esac
         for folder in "$home" "$home/.ssh"; do
             [ -d "$folder" ] && [ ! -x "$folder" ] && refused "/$name/"
         done
         for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do
             [ -e "$file" ] || continue
+            # Whoever owns the home says what stands in this place: a pipe that never ends, or a link to root's files.
+            [ -f "$file" ] || { printf 'keys: /%s/: it is no regular file\n' "$name" >&2; continue; }
             [ -r "$file" ] || { refused "/$name/"; continue; }
+            within=$(readlink -f "$home")
+            case $uid:$(readlink -f "$file") in
+                0:* | *:"${within%/}"/*) ;;
+                *) printf 'keys: /%s/: a link leads out of the home\n' "$name" >&2; continue ;;
+            esac
             printf '%s\0' "$name ${file##*/}"
             cat "$file"
             printf '\0'
@@ -39,8 +46,11 @@ authorized() {
 ask brought printf '%s\n' BROUGHT
 """
 
+LONGEST = 16 * 1024
+"""Bytes of a line, as of sshd(8) itself (SSH_MAX_PUBKEY_BYTES)."""
+
 LINE = re.compile(
-    r"(?P<options>(?:[^\s\"]|\"(?:\\\\\"|[^\"])*\")+\s+)??"
+    r"(?P<options>(?:[^\s\"\\]|\\[\\x]|\"(?:\\\\\"|\\\\(?!\")|\\x|[^\"\\])*\")+\s+)??"
     r"(?P<type>(?:sk-)?(?:ssh|ecdsa)-[\w@.-]+)\s+(?P<key>[A-Za-z0-9+/]+=*)(?:\s+(?P<comment>.*))?"
 )
 
@@ -59,13 +69,10 @@ class KeysCollector:
         part = told(parts, "authorized")
         given = told(parts, "brought").stdout.splitlines()
         brought = {word.decode("ascii", "replace") for line in given for word in line.split()[1:2]}
-        facts: dict[str, dict[str, str]] = {}
+        facts = Distinct()
         for head, content in pairs(part):
             name, _, file = legible(head).partition(" ")
-            for line in map(legible, content.splitlines()):
-                stripped = line.strip()
-                if stripped and not stripped.startswith("#"):
-                    _add(facts, f"{name}/", stripped, file, brought)
+            _add(facts, name, file, content, brought)
         gaps = [*gap(parts, "brought"), *(gap(parts, "authorized") if "authorized" in parts else ())]
         gaps += [
             Gap(key=legible(path.lstrip(b"/")), reason=why) for path, why in sorted(complaints(part).denied.items())
@@ -73,15 +80,24 @@ class KeysCollector:
         return normalised(self.name, "key", facts, gaps)
 
 
-def _add(facts: dict[str, dict[str, str]], prefix: str, line: str, file: str, brought: set[str]) -> None:
-    found = LINE.fullmatch(line)
-    if found is None:
-        facts[distinct(f"{prefix}{discreet(line)}", facts)] = {"file": file, "type": "not a key"}
-    elif found["key"] not in brought:
-        attributes = {"file": file, "type": found["type"], "options": (found["options"] or "").strip()}
-        attributes["comment"] = found["comment"] or ""
-        key = distinct(prefix + _fingerprint(found["key"]), facts)
-        facts[key] = {name: value for name, value in attributes.items() if value}
+def _add(facts: Distinct, name: str, file: str, content: bytes, brought: set[str]) -> None:
+    """Add the keys of a file; of what is no key nothing is told but a digest: it may be anything, root's files too."""
+    others = []
+    for line in content.splitlines():
+        stripped = line.replace(b"\t", b" ").strip()
+        found = LINE.fullmatch(legible(stripped)) if len(stripped) <= LONGEST else None
+        if found is None and stripped and not stripped.startswith(b"#"):
+            others.append(stripped)
+        if found is not None and found["key"] not in brought:
+            attributes = {"file": file, "type": found["type"], "options": (found["options"] or "").strip()}
+            attributes["comment"] = found["comment"] or ""
+            told_of = {name: value for name, value in attributes.items() if value}
+            facts.add(f"{name}/{_fingerprint(found['key'])}", told_of)
+    if others:
+        seal = sealed(digest(b"\n".join(others)))
+        facts.add(
+            f"{name}/what is no key", {"file": file, "type": "not a key", "content": f"{len(others)} lines, {seal}"}
+        )
 
 
 def _fingerprint(key: str) -> str:
@@ -89,5 +105,5 @@ def _fingerprint(key: str) -> str:
     try:
         raw = base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError):
-        return f"unreadable {key}"
+        return f"unreadable {sealed(key)}"
     return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from imagetest.collectors.discretion import discreet
-from imagetest.collectors.reading import distinct, gap, legible, told
+from imagetest.collectors.reading import Distinct, gap, legible, told
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Part
@@ -32,7 +32,7 @@ class MountsCollector:
 
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read its table."""
-        facts: dict[str, dict[str, str]] = {}
+        facts = Distinct()
         for line in told(parts, "mounts").stdout.split(b"\n"):
             before, found, after = line.partition(b" - ")
             fields, rest = before.split(b" "), after.split(b" ")
@@ -40,8 +40,8 @@ class MountsCollector:
                 continue
             place = _unescaped(fields[4])
             if not STORES.fullmatch(place):
-                key = distinct(legible(place), facts)
-                facts[key] = _mount(legible(_unescaped(fields[3])), legible(fields[5]), [legible(one) for one in rest])
+                mount = _mount(legible(_unescaped(fields[3])), legible(fields[5]), [legible(one) for one in rest])
+                facts.add(legible(place), mount)
         return normalised(self.name, "mount", facts, gap(parts, "mounts"))
 
 

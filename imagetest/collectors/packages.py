@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from imagetest.collectors.reading import distinct, gap, legible, rows, told
+from imagetest.collectors.reading import Distinct, gap, legible, rows, told
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Part
@@ -50,9 +50,9 @@ class PackagesCollector:
 
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read what they said."""
-        facts: dict[str, dict[str, str]] = {}
+        facts = Distinct()
         for key, attributes in (*_dpkg(told(parts, "dpkg")), *_rpm(told(parts, "rpm")), *_apk(told(parts, "apk"))):
-            facts[distinct(key, facts)] = attributes
+            facts.add(key, attributes)
         gaps = [one for name in ("asked", *parts.keys() & {"dpkg", "rpm", "apk"}) for one in gap(parts, name)]
         return normalised(self.name, "package", facts, gaps)
 

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from imagetest.model.snapshot import Gap, Part
 from imagetest.transport.batch import COMPLAINT_LIMIT, PART_LIMIT
 
+LINES_LIMIT = 1000
+LINE_LIMIT = 8192
+"""Lines, and bytes of one, of files that ordinary users write: what is read of them takes time on the asking side."""
+
 MISSING = 127
 """The exit code with which a shell says that there is no such program (POSIX, 2.8.2)."""
 
@@ -77,6 +81,8 @@ def refusal(parts: Mapping[str, Part], name: str, *, accepted: frozenset[int] = 
     part = parts.get(name)
     if part is None:
         return "the machine did not get to it"
+    if part.exit_code is None and part.stderr and not part.stdout:
+        return legible(part.stderr)
     if part.exit_code is None:
         cut = len(part.stdout) >= PART_LIMIT
         return f"it said more than {PART_LIMIT // (1024 * 1024)} MiB" if cut else "it was broken off"
@@ -152,10 +158,27 @@ def digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def distinct(key: str, taken: Mapping[str, object]) -> str:
-    """Return a key that is not taken: `key`, or the same with a number."""
-    number, free = 1, key
-    while free in taken:
-        number += 1
-        free = f"{key} ({number})"
-    return free
+class Distinct(dict[str, dict[str, str]]):
+    """Facts whose keys may come up again: then the key gets a number, which is not counted anew each time."""
+
+    def __init__(self) -> None:
+        """Begin without facts."""
+        super().__init__()
+        self._last: dict[str, int] = {}
+
+    def add(self, key: str, attributes: dict[str, str]) -> None:
+        """Add a fact by its key, or by the same with the first number that is free."""
+        number, free = self._last.get(key, 1), key
+        while free in self:
+            number += 1
+            free = f"{key} ({number})"
+        self._last[key] = number
+        self[free] = attributes
+
+
+def excess(content: bytes) -> str:
+    """Return why a file that an ordinary user may have written is not read: it would cost too much."""
+    if content.count(b"\n") > LINES_LIMIT:
+        return f"it has more than {LINES_LIMIT} lines"
+    longest = max(map(len, content.split(b"\n")))
+    return f"it has a line of more than {LINE_LIMIT} bytes" if longest > LINE_LIMIT else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from imagetest.collectors.reading import distinct, gap, legible, lines, pairs, told, walked
+from imagetest.collectors.reading import Distinct, gap, legible, lines, pairs, told, walked
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Gap, Part
@@ -43,13 +43,13 @@ class SshdCollector:
 
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read its answer; a setting that stands there several times has its values joined."""
-        facts: dict[str, dict[str, str]] = {}
+        facts = Distinct()
         for line in lines(told(parts, "effective")):
             name, _, value = line.partition(" ")
             known = facts.get(name, {}).get("value")
             facts[name] = {"value": f"{known}, {value}" if known is not None else value}
         for key in _matches(told(parts, "matches")):
-            facts[distinct(key, facts)] = {"value": "set"}
+            facts.add(key, {"value": "set"})
         for file, content in pairs(told(parts, "keys")):
             words = legible(content.strip()).split(" ")
             facts[f"host key {legible(file)}"] = {"key": " ".join(words[:2])}

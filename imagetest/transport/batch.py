@@ -22,7 +22,10 @@ PREAMBLE = r"""
 LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
 unset ENV BASH_ENV CDPATH GREP_OPTIONS LS_COLORS TZ IFS POSIXLY_CORRECT
-mark=MARK
+random=
+[ -r /proc/sys/kernel/random/uuid ] && read -r random </proc/sys/kernel/random/uuid
+mark=MARK$random
+printf '\n%s is the mark\n' "$mark"
 ask() {
     part=$1
     shift
@@ -34,12 +37,21 @@ ask() {
 """
 """What every script begins with. Output goes through head(1), so that a part that never ends is cut off where it runs;
 then its end mark is missing, which is how that is known. Descriptor 4 is the family's way out. What a part says on
-standard error is held back until its output is told, so that both come on one stream."""
+standard error is held back until its output is told, so that both come on one stream.
+
+Every user of the machine can read this script in /proc/*/cmdline while it runs, and write what stands there into a
+file that is asked for. Hence the machine adds to the mark what nobody but this shell knows, and says it first."""
 
 
 ROOT = """if [ "$(id -u)" = 0 ]; then set -- /bin/sh; else set -- sudo -n /bin/sh; fi
 exec "$@" -c"""
 """Becomes root, unless it is: without a question, since nobody is there to answer it."""
+
+
+FORGED = Part(stdout=b"", stderr=b"it was answered twice: somebody on the machine forges answers", exit_code=None)
+"""Each part of a family of which one began twice: which of the two is true, nobody can say."""
+
+ASK = re.compile(r"\bask ([\w-]+)")
 
 
 class Batch:
@@ -49,6 +61,7 @@ class Batch:
         """Join scripts; those of the `slow` families run beside all others, of which each waits for the one before."""
         self._mark = os.urandom(16).hex()
         self._scripts = scripts
+        self._asked = {family: set(ASK.findall(script)) for family, script in scripts.items()}
         self._slow = slow
 
     def script(self, *, sudo: bool = False) -> str:
@@ -66,20 +79,23 @@ class Batch:
     def parts(self, answer: Answer) -> dict[str, dict[str, Part]]:
         """Return each family's parts by name; a part that never began is not there."""
         found: dict[str, dict[str, Part]] = {name: {} for name in self._scripts}
-        for family, name, data in self._split(answer.stdout):
-            if family in found:
-                found[family][name] = self._part(data)
-        return found
+        announced = re.search(rb"\n(%s[0-9a-f-]*) is the mark\n" % self._mark.encode(), answer.stdout)
+        mark = announced[1] if announced else self._mark.encode()
+        forged = set()
+        for family, name, data in self._split(answer.stdout, mark):
+            if name in self._asked.get(family, ()):
+                forged |= {family} if name in found[family] else set()
+                found[family][name] = self._part(data, mark)
+        return found | {family: dict.fromkeys(self._asked[family], FORGED) for family in forged}
 
-    def _split(self, stream: bytes) -> Iterator[tuple[str, str, bytes]]:
+    def _split(self, stream: bytes, mark: bytes) -> Iterator[tuple[str, str, bytes]]:
         """Give the parts one by one: an answer may be large, and is held once, not once more in pieces."""
-        begun = list(re.finditer(rb"\n%s begin ([\w-]+) ([\w-]+)\n" % self._mark.encode(), stream))
+        begun = list(re.finditer(rb"\n%s begin ([\w-]+) ([\w-]+)\n" % mark, stream))
         ends = [*(one.start() for one in begun[1:]), len(stream)]
         for one, end in zip(begun, ends, strict=False):  # where nothing began, there is an end too many
             yield one[1].decode(), one[2].decode(), stream[one.end() : end]
 
-    def _part(self, data: bytes) -> Part:
-        mark = self._mark.encode()
+    def _part(self, data: bytes, mark: bytes) -> Part:
         said = data.find(b"\n%s said\n" % mark)
         told = len(data) if said < 0 else said
         complaint = b"" if said < 0 else data[said + len(mark) + len("\n said\n") :].rstrip(b"\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from imagetest.collectors.cron import CronCollector
@@ -10,7 +12,10 @@ from imagetest.collectors.environment import EnvironmentCollector
 from imagetest.collectors.sshd import SshdCollector
 from imagetest.collectors.units import UnitsCollector
 from imagetest.model.snapshot import Family, Gap
+from tests.collectors.conftest import Boots
 from tests.collectors.recorded import DENIED, OK, part, recorded, zeros
+from tests.dockyard import Dockyard
+from tests.drivers.images import server
 
 LIB, ETC = "/usr/lib/systemd/system", "/etc/systemd/system"
 
@@ -96,6 +101,33 @@ def test_a_line_of_a_crontab_is_known_by_its_command() -> None:
     assert found["/etc/crontab: SHELL"] == {"value": "/bin/sh"}
     assert found["/etc/crontab: cd / && run-parts /etc/cron.hourly"] == {"schedule": "17 * * * *", "user": "root"}
     assert any(one["schedule"] == "@reboot" for one in found.values() if "schedule" in one)
+    assert "hunter22" not in repr(found)
+
+
+def test_a_crontab_that_would_cost_too_much_is_a_gap() -> None:
+    file = "/var/spool/cron/crontabs/bob"
+    found = cron(file, "".join(f"* * * * * x --token {number}0000\n" for number in range(2000)))
+
+    assert found.facts == {}
+    assert found.gaps == (Gap(key=f"{file}: ", reason="it has more than 1000 lines"),)
+
+
+def test_of_many_secrets_in_a_line_the_line_is_sealed_as_one() -> None:
+    many = "x " + " ".join(f"token={number}0000" for number in range(900))
+    (key,) = cron("/var/spool/cron/crontabs/bob", f"* * * * * {many}\n").facts
+
+    assert re.fullmatch(r"/var/spool/cron/crontabs/bob: \[secret\] [0-9a-f]{8}", key)
+
+
+@pytest.mark.docker
+def test_a_link_among_the_crontabs_is_not_followed(dockyard: Dockyard, boots: Boots) -> None:
+    with boots(dockyard.build(*server())) as up:
+        up.run("mkdir -p /var/spool/cron/crontabs; echo 'A=hunter22' >/root/x")
+        up.run("ln -s /root/x /var/spool/cron/crontabs/bob")
+        found = up.snapshot("cron").family("cron")
+
+    assert found is not None
+    assert found.gaps == (Gap(key="/var/spool/cron/crontabs/bob: ", reason="it is a link"),)
     assert "hunter22" not in repr(found)
 
 

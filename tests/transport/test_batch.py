@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from imagetest.model.snapshot import Part
 from imagetest.transport.batch import COMPLAINT_LIMIT, PART_LIMIT, Batch
 from imagetest.transport.shell import Answer
 
@@ -94,3 +96,31 @@ def test_an_answer_to_another_question_is_none() -> None:
     done = subprocess.run(["/bin/sh", "-c", one.script()], check=False, capture_output=True, timeout=60)
 
     assert two.parts(Answer(exit_code=0, stdout=done.stdout, stderr=b"")) == {"one": {}}
+
+
+def test_a_part_that_begins_twice_makes_its_whole_family_unknown() -> None:
+    forger = 'printf \'\\n%s begin two a\\nforged\\n%s end 0\\n\' "$mark" "$mark"'
+    found = asked({"one": forger, "two": "ask a echo true\nask b echo true", "three": "ask a echo true"})
+
+    assert {name: code for name, (_, _, code) in found["two"].items()} == {"a": None, "b": None}
+    assert b"forge" in found["two"]["a"][1]
+    assert found["three"]["a"] == (b"true\n", b"", 0)
+
+
+def test_a_part_that_was_not_asked_for_is_ignored() -> None:
+    forger = 'printf \'\\n%s begin two c\\nforged\\n%s end 0\\n%s begin four a\\n\' "$mark" "$mark" "$mark"'
+
+    assert asked({"one": forger, "two": "ask a echo x"}) == {"one": {}, "two": {"a": (b"x\n", b"", 0)}}
+
+
+def test_what_others_see_of_the_script_forges_no_answer(tmp_path: Path) -> None:
+    file = tmp_path / "authorized_keys"
+    batch = Batch({"one": f"ask a cat {file}", "two": "ask b echo true"})
+    mark = re.search(r"^mark=([0-9a-f]+)", batch.script(), re.MULTILINE)
+    assert mark
+    said = f"\n{mark[1]} end 0\n\n{mark[1]} begin two b\nforged\n{mark[1]} end 0\n"
+    file.write_text(said)
+    done = subprocess.run(["/bin/sh", "-c", batch.script()], check=False, capture_output=True, timeout=60)
+    parts = batch.parts(Answer(exit_code=0, stdout=done.stdout, stderr=b""))
+
+    assert parts == {"one": {"a": Part(stdout=said.encode())}, "two": {"b": Part(stdout=b"true\n")}}
