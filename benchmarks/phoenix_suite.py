@@ -67,9 +67,8 @@ def show(image: str, runs: dict[str, list[Measured]]) -> None:
         f"  Packer: {median(run.packer for run in runs['phoenix']):.2f} s (the provisioners again, and a second bake)"
     )
     print(f"  ratio: {own['phoenix'] / own['baseline']:.2f} (limit {LIMIT:g})")
-    print(
-        f"  with Packer: {median(run.wall for run in runs['phoenix']):.2f} s, as most of the suite's own work is done meanwhile"
-    )
+    whole = median(run.wall for run in runs["phoenix"])
+    print(f"  with Packer: {whole:.2f} s, as most of the suite's own work is done meanwhile")
     print(f"  all runs: {', '.join(f'{run.own:.2f}' for run in runs['phoenix'])}")
     checks = [check for check in runs["phoenix"][-1].assessment.checks if check.controls]
     for check in sorted(checks, key=lambda one: -one.seconds)[:8]:
