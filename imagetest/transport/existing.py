@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from paramiko.pkey import UnknownKeyType
 
 from imagetest.errors import MachineLostError
 from imagetest.execute import process
@@ -45,7 +47,9 @@ class Roads:
         Raises UnreachableError, in words that name the host, and UsageError when the name makes no sense.
         """
         to = resolve(name, self._config)
-        return self._connect(to, _without(to.jumps, {name}))
+        through = _without(to.jumps, {name})
+        self._follow(name, through)
+        return self._connect(to, through)
 
     def close(self) -> None:
         """Close the connections to the bastions, and with them all that led through; end the programs that led on."""
@@ -57,6 +61,18 @@ class Roads:
                 bastion.result().close()
         for program in programs:
             program.close()
+
+    def _follow(self, name: str, through: tuple[str, ...]) -> None:
+        """Raise UnreachableError when bastions lead in a circle: each would wait for the next, in any thread."""
+        passed = [name]
+        while through:
+            passed.append(through[0])
+            if through[0] in passed[:-1]:
+                raise UnreachableError(
+                    f"cannot reach {name!r}: its bastions lead in a circle: {' -> '.join(passed)}",
+                    hint="correct ProxyJump in the ssh_config",
+                )
+            through = _without(resolve(through[0], self._config).jumps, {through[0]})
 
     def _connect(self, to: Destination, through: tuple[str, ...]) -> paramiko.Transport:
         known = trust(to.alias, to.known_hosts)
@@ -183,8 +199,15 @@ def _keys(to: Destination) -> Iterator[paramiko.PKey]:
         if path.is_file():
             try:
                 yield paramiko.PKey.from_path(path)
-            except (paramiko.SSHException, ValueError, TypeError, OSError):
-                continue  # locked by a passphrase, or no private key: the agent may hold it
+            except (
+                paramiko.SSHException,
+                paramiko.UnknownKeyType,
+                UnsupportedAlgorithm,
+                ValueError,
+                TypeError,
+                OSError,
+            ):
+                continue  # locked by a passphrase, of a kind such as FIDO's, or no private key: the agent may hold it
     if to.agent:
         agent = paramiko.Agent()
         try:

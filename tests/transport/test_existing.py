@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +115,28 @@ def test_a_program_may_lead_to_a_host(hosts: LiveHosts, bastion: LiveHost, tmp_p
         roads.close()
 
 
+def test_a_key_that_only_its_token_can_use_is_passed_over(hosts: LiveHosts, bastion: LiveHost, tmp_path: Path) -> None:
+    token = tmp_path / "id_ed25519_sk"
+    token.write_text(_held_by_a_token())
+    roads = Roads(changed(hosts, tmp_path, IdentityFile=str(token)))
+
+    assert said(roads, bastion.name, "hostname") == "bastion"
+
+
+def _held_by_a_token() -> str:
+    """Return a private key as OpenSSH keeps one of a FIDO token (PROTOCOL.key, PROTOCOL.u2f)."""
+
+    def text(value: bytes) -> bytes:
+        return struct.pack(">I", len(value)) + value
+
+    public = text(b"sk-ssh-ed25519@openssh.com") + text(bytes(32)) + text(b"ssh:")
+    secret = bytes(8) + public + b"\x01" + text(bytes(64)) + text(b"") + text(b"")
+    secret += bytes(range(1, 1 + -len(secret) % 8))
+    whole = b"openssh-key-v1\0" + text(b"none") * 2 + text(b"") + struct.pack(">I", 1) + text(public) + text(secret)
+    body = base64.encodebytes(whole).decode()
+    return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{body}-----END OPENSSH PRIVATE KEY-----\n"
+
+
 # -- what is refused
 
 
@@ -161,6 +185,14 @@ def test_a_host_behind_a_bastion_that_is_away_is_unreachable(hosts: LiveHosts, i
 
     with pytest.raises(UnreachableError, match=r"cannot reach 'bastion' at 127\.0\.0\.9"):
         Roads(tmp_path / "config").dial(inner.name)
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_bastions_that_lead_in_a_circle_are_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config").write_text("Host a\n  ProxyJump b\nHost b\n  ProxyJump a\n")
+
+    with pytest.raises(UnreachableError, match=r"its bastions lead in a circle: (a -> b -> a|b -> a -> b)"):
+        Roads(tmp_path / "config").dial(name)
 
 
 @pytest.mark.parametrize("name", ["-oProxyCommand=touch /tmp/x", "a b", "", "a\nb"])
