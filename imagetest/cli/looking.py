@@ -24,6 +24,7 @@ from imagetest.pipeline.survey import held, survey
 from imagetest.policy.parity import Answer
 from imagetest.policy.wording import gap_words
 from imagetest.ports import Driver, Event
+from imagetest.reporters.text import readable
 from imagetest.transport import connection
 from imagetest.transport.existing import Roads
 from imagetest.transport.shell import Shell
@@ -148,8 +149,8 @@ def looking(settings: Settings, *, scope: Scope, sudo: bool = False, at_rest: bo
 
 
 def say(text: str) -> None:
-    """Tell the user what goes on, apart from the result."""
-    typer.echo(text, err=True)
+    """Tell the user what goes on, apart from the result; a machine's words are in it, and obey nothing."""
+    typer.echo(readable(text), err=True)
 
 
 def say_gaps(snapshot: Snapshot) -> int:

@@ -13,6 +13,7 @@ from imagetest.cli import bake, channels, demo, diff, doctor, gateway, init, par
 from imagetest.errors import ImagetestError
 from imagetest.execute.interrupts import interrupts
 from imagetest.policy.exit_code import ExitCode
+from imagetest.reporters.text import readable
 
 app = typer.Typer(
     name="imagetest",
@@ -100,7 +101,7 @@ def _unwritten(error: OSError) -> int:
 
 def _say(message: str) -> None:
     with suppress(OSError):  # standard error may be as full, or as closed, as standard output
-        typer.echo(f"imagetest: {message}", err=True)
+        typer.echo(readable(f"imagetest: {message}"), err=True)  # a hostile machine may have worded it
 
 
 if __name__ == "__main__":

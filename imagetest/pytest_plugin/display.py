@@ -9,6 +9,7 @@ import pytest
 from imagetest.errors import ImagetestError
 from imagetest.ports import Event
 from imagetest.reporters.terminal import Line, Style
+from imagetest.reporters.text import readable
 
 MARKUP: dict[Style, dict[str, bool]] = {
     Style.TITLE: {"bold": True},
@@ -21,7 +22,10 @@ MARKUP: dict[Style, dict[str, bool]] = {
 
 
 class Display:
-    """Writes lines through pytest's terminal reporter; silent where there is none or under -q for mere progress."""
+    """Writes lines through pytest's terminal reporter; silent where there is none or under -q for mere progress.
+
+    Machines word part of what is written: whatever a terminal would obey in it is made visible.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -36,7 +40,7 @@ class Display:
         if reporter is not None:
             reporter.ensure_newline()
             for text in event.text.splitlines() or [""]:
-                reporter.write_line(f"{time.monotonic() - self._start:6.1f}s  {event.subject}: {text}")
+                reporter.write_line(f"{time.monotonic() - self._start:6.1f}s  {readable(f'{event.subject}: {text}')}")
 
     @property
     def width(self) -> int:
@@ -56,7 +60,7 @@ class Display:
         if reporter is None:
             return
         for style, text in lines:
-            reporter.write_line(text, **MARKUP[style])
+            reporter.write_line(readable(text), **MARKUP[style])
 
     def trouble(self, subject: str, error: ImagetestError) -> None:
         """Write what went wrong and what to do about it."""
