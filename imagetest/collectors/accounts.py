@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, timedelta
 
-from imagetest.collectors.reading import gap, refusal, rows, told
+from imagetest.collectors.discretion import sealed
+from imagetest.collectors.reading import Distinct, gap, refusal, rows, short_rows, told
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Gap, Part
@@ -39,32 +40,45 @@ class AccountsCollector:
         return SCRIPT
 
     def read(self, parts: Mapping[str, Part]) -> Family:
-        """Read the accounts; /etc/shadow may be closed to who asks."""
-        groups = {gid: name for name, _, gid, _ in rows(told(parts, "group"), 4, b":")}
-        facts: dict[str, dict[str, str]] = {}
+        """Read the accounts; of two of one name the first is the one that counts, and the other is told too.
+
+        /etc/shadow may be closed to who asks.
+        """
+        groups: dict[str, str] = {}
+        for name, _, gid, _ in rows(told(parts, "group"), 4, b":"):
+            groups.setdefault(gid, name)
+        facts = Distinct()
         for name, password, uid, gid, comment, home, shell in rows(told(parts, "passwd"), 7, b":"):
-            facts[name] = {
-                "uid": uid,
-                "group": f"{groups.get(gid, '?')} ({gid})",
-                "home": home,
-                "shell": shell,
-                **({"comment": comment} if comment else {}),
-                **({"password": "none is asked for"} if not password else {}),
-                **({"password": _kept(password)} if password not in {"", "x", "*"} else {}),
-            }
+            attributes = {"uid": uid, "group": f"{groups.get(gid, '?')} ({gid})", "home": home, "shell": shell}
+            attributes |= {"comment": comment} if comment else {}
+            attributes |= {"password": "none is asked for"} if not password else {}
+            attributes |= {"password": _kept(password)} if password not in {"", "x", "*"} else {}
+            facts.add(name, attributes)
         self._add_shadow(told(parts, "shadow"), facts)
-        for file in ("subuid", "subgid"):
-            for name, first, count in rows(told(parts, file), 3, b":"):
-                if name in facts:
-                    facts[name][file] = f"{count} from {first}"
+        self._add_ids(parts, facts)
+        for file, columns in (("passwd", 7), ("shadow", 9)):
+            for line in short_rows(told(parts, file), columns, b":"):
+                facts.add(f"/etc/{file}: what is no account", {"line": sealed(line)})
         return normalised(self.name, "account", facts, self._gaps(parts))
 
-    def _add_shadow(self, part: Part, facts: dict[str, dict[str, str]]) -> None:
+    def _add_ids(self, parts: Mapping[str, Part], facts: Distinct) -> None:
+        for file in ("subuid", "subgid"):
+            found: dict[str, list[str]] = {}
+            for name, first, count in rows(told(parts, file), 3, b":"):
+                found.setdefault(name, []).append(f"{count} from {first}")
+            for name in found.keys() & facts.keys():
+                facts[name][file] = ", ".join(found[name])
+
+    def _add_shadow(self, part: Part, facts: Distinct) -> None:
+        """Add what stands there of an account for the first time: that is what counts."""
+        seen = Distinct()
         for row in rows(part, 9, b":"):
-            if row[0] in facts:
-                facts[row[0]]["password"] = _password(row[1], row[2])
-                named = zip(AGEING, row[3:8], strict=True)
-                facts[row[0]]["ageing"] = ", ".join(f"{name} {days}" for name, days in named if days) or "none"
+            named = zip(AGEING, row[3:8], strict=True)
+            ageing = ", ".join(f"{name} {days}" for name, days in named if days) or "none"
+            seen.add(row[0], {"password": _password(row[1], row[2]), "ageing": ageing})
+        for name, attributes in seen.items():
+            if name in facts:
+                facts[name] |= attributes
 
     def _gaps(self, parts: Mapping[str, Part]) -> list[Gap]:
         gaps = [one for name in ("asked", "passwd") if name in parts or name == "asked" for one in gap(parts, name)]
@@ -76,7 +90,7 @@ class AccountsCollector:
 
 
 def _password(field: str, changed: str) -> str:
-    """Say what kind of password it is, and since when: a change shows by its day."""
+    """Say what kind of password it is, and since when; a digest of 32 bits shows a change, and not the password."""
     if not field:
         return "none is asked for"
     if field.startswith(("!", "*")):
@@ -86,7 +100,7 @@ def _password(field: str, changed: str) -> str:
 
 def _kept(field: str) -> str:
     scheme = field.split("$")[1] if field.count("$") > 1 else ""
-    return f"set, {SCHEMES.get(scheme, 'by DES or something unknown')}"
+    return f"set, {SCHEMES.get(scheme, 'by DES or something unknown')}, {sealed(field)}"
 
 
 def _day(days: int) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from imagetest.collectors.files import NOT_FILES, STORES
 from imagetest.collectors.reading import Distinct, digest, legible, pairs, told, walked
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
@@ -25,7 +26,8 @@ LARGEST = 2048
 
 SCRIPT = r"""
 certificates() {
-    find PLACES -type f -size -LARGESTk -exec grep -l -e '-----BEGIN \(TRUSTED \)\{0,1\}CERTIFICATE-----' {} + |
+    find PLACES \( PRUNED \) -prune -o -type f -size -LARGESTk \
+        -exec grep -l -e '-----BEGIN \(TRUSTED \)\{0,1\}CERTIFICATE-----' {} + |
         while IFS= read -r file; do
             [ -r "$file" ] || continue
             printf '%s\0' "$file"
@@ -51,7 +53,8 @@ class CertificatesCollector:
     def script(self, scope: Scope) -> str:
         """Look into the usual places and the scope's roots; links are told by `files`."""
         places = " ".join(map(shlex.quote, places_of(scope)))
-        return SCRIPT.replace("PLACES", places).replace("LARGEST", str(LARGEST))
+        pruned = " -o ".join(f"-path {shlex.quote(path)}" for path in (*NOT_FILES, *STORES, *scope.excluded))
+        return SCRIPT.replace("PLACES", places).replace("PRUNED", pruned).replace("LARGEST", str(LARGEST))
 
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read the certificates; one that cannot be parsed is a fact by its digest."""

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 
 from imagetest.collectors import capabilities
-from imagetest.collectors.elsewhere import TABLE, responsible, usual
+from imagetest.collectors.elsewhere import TABLE, Elsewhere, responsible, usual
 from imagetest.collectors.reading import MISSING, complaints, gap, legible, pairs, told, walked
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
@@ -20,7 +20,13 @@ STORES = (
 )  # fmt: skip
 """Where containers keep their files, which are no part of the machine."""
 
+LOCAL = re.compile(rb"ext.|xfs|btrfs|vfat|zfs|f2fs|jfs|reiserfs|bcachefs")
+"""File systems on a disk of the machine, as WALK has them."""
+
 NOT_FILES = ("/proc", "/sys", "/dev", "/run", "/var/run")
+
+NOT_LOOKED_INTO = re.compile("|".join((r"/?", *(rf"{one}(/.*)?" for one in (*NOT_FILES, *STORES, r"(/tmp)")))).encode())
+"""Mounts there are no gaps: nothing is looked for below them; the first file system is looked into, whatever it is."""
 
 WALK = r"""
 set -- PRUNED
@@ -60,11 +66,15 @@ capabilities() {
 }
 """
 
-LINE = re.compile(rb"(?:([a-zA-Z]) ([0-7]{1,4})|([0-9a-f]{4,8})) (\S+) (\S+) (\d+) (/.*)", re.DOTALL)
+LINE = re.compile(rb"(?:([a-zA-Z]) ([0-7]{1,4})|([0-9a-f]{4,8})) (\S+) (\S.*?) (\d+) (/.*)", re.DOTALL)
+"""A name from a directory service may have blanks in it: what is more than one word belongs to the group."""
+
 SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](/.*)", re.DOTALL)
 ESCAPE = re.compile(rb"\\([nr\\])")
 LETTERS = {b"n": b"\n", b"r": b"\r", b"\\": b"\\"}
 """How sha256sum(1) writes the name of a file, on a line that begins with a backslash."""
+
+OCTAL = re.compile(rb"\\([0-7]{3})")
 
 INJECTED = re.compile(rb"/.*/containers/[0-9a-f]{64}/[\w.]+")
 """The other end of the mounts by which Docker gives each container files of its own."""
@@ -78,16 +88,28 @@ FORMATS = {
     stat.S_IFCHR: "c",
 }  # fmt: skip
 
+HOMES = r"""
+homes() {
+    [ -e /etc/passwd ] || return 0
+    cut -d: -f6 /etc/passwd | sort -u | while IFS= read -r home; do
+        [ -d "$home/.ssh" ] && { printf '%s\n' "$home"; readlink -f "$home"; }
+    done
+    return 0
+}
+ask homes homes"""
+"""Where `keys` looks, by the name that it has in /etc/passwd and by its own."""
+
 OTHERS = r"""
 certificates() {
-    find ROOTS -type f -size -2048k -exec grep -l -e '-----BEGIN \(TRUSTED \)\{0,1\}CERTIFICATE-----' {} + |
+    find ROOTS \( "$@" \) -prune -o -type f -size -2048k \
+        -exec grep -l -e '-----BEGIN \(TRUSTED \)\{0,1\}CERTIFICATE-----' {} + |
         while IFS= read -r file; do
             sed -e '/-----BEGIN \(TRUSTED \)\{0,1\}CERTIFICATE-----/,/-----END/d' -e '/^#/d' "$file" |
                 grep -q '[^[:space:]]' || printf '%s\0' "$file"
         done
     return 0
 }
-ask certificates certificates
+ask certificates certificates "$@"
 """
 """Which files hold certificates and nothing else: those are told by `certificates`."""
 
@@ -105,6 +127,8 @@ class FilesCollector:
         below, whole = '\\( "$@" \\) -prune -o', "-type f -exec sha256sum {} +"
         asks = [f"ask asked printf '%s\\n' {' '.join(map(shlex.quote, scope.only)) or 'all'}"]
         asks.append("ask mounts cat /proc/self/mountinfo")
+        asks += [f"ask scope printf '%s\\n' {roots}", HOMES]
+        asks += [f"ask excluded printf '%s\\n' {' '.join(map(shlex.quote, scope.excluded))}"] if scope.excluded else []
         if scope.listed:
             asks.append(f"ask listed tell {listed} {below}")
         if scope.listed and scope.changed_since is not None:
@@ -124,11 +148,16 @@ class FilesCollector:
         for name in ("listed", "roots"):
             facts |= dict(_files(told(parts, name)))
         _add_injected(told(parts, "mounts"), facts)
-        gaps = _add_contents(parts, facts)
+        gaps = [*_add_contents(parts, facts), *_unlooked(parts), *_senseless(parts)]
         gaps += _add_capabilities(parts, facts)
         for name in ("listed", "rights", "roots"):
             gaps += walked(parts, name) if name in parts or name == "rights" else ()
-        gaps += [*gap(parts, "asked"), *gap(parts, "mounts", attribute="content")]
+        gaps += [
+            *gap(parts, "asked"),
+            *gap(parts, "mounts"),
+            *gap(parts, "scope"),
+            *gap(parts, "homes", attribute="content"),
+        ]
         kept = _without_told(parts, facts)
         return normalised(self.name, "file", {legible(path): one for path, one in kept.items()}, _narrowed(gaps))
 
@@ -220,9 +249,19 @@ def gap_of_walk(parts: Mapping[str, Part], name: str, attribute: str) -> tuple[G
 
 def _told_elsewhere(parts: Mapping[str, Part]) -> set[bytes]:
     """Return the files among the roots whose content is told by a collector that was asked too."""
-    asked = _asked(parts)
-    paths = {path for path, _ in _files(told(parts, "roots")) if responsible(legible(path), asked)}
+    asked, homes = _asked(parts), _homes(parts)
+    paths = {path for path, _ in _files(told(parts, "roots")) if _responsible(path, asked, homes)}
     return paths | _certificates(parts)
+
+
+def _responsible(path: bytes, asked: set[str], homes: set[bytes]) -> list[Elsewhere]:
+    """Return what is told of a file elsewhere: `keys` reads only the homes of accounts, not whatever looks like one."""
+    found = responsible(legible(path), asked)
+    return [one for one in found if one.collector != "keys" or path.rpartition(b"/.ssh/")[0] in homes]
+
+
+def _homes(parts: Mapping[str, Part]) -> set[bytes]:
+    return {home.rstrip(b"/") for home in told(parts, "homes").stdout.split(b"\n")[:-1]}
 
 
 def _certificates(parts: Mapping[str, Part]) -> set[bytes]:
@@ -237,16 +276,42 @@ def _asked(parts: Mapping[str, Part]) -> set[str]:
 
 def _without_told(parts: Mapping[str, Part], facts: Found) -> Found:
     """Return the facts without what another collector tells: the content, and where all else is usual, the file."""
-    asked, certificates = _asked(parts), _certificates(parts)
+    asked, homes, certificates = _asked(parts), _homes(parts), _certificates(parts)
     kept: Found = {}
     for path, fact in facts.items():
-        found = responsible(legible(path), asked)
+        found = _responsible(path, asked, homes)
         as_usual = {"file 0644 root root"} if path in certificates else {one for row in found for one in row.usual}
         if (found or path in certificates) and usual(fact) in as_usual and "capabilities" not in fact:
             continue
         told_there = {"content", "target"} if found or path in certificates else set()
         kept[path] = {name: value for name, value in fact.items() if name not in told_there}
     return kept
+
+
+def _senseless(parts: Mapping[str, Part]) -> list[Gap]:
+    """Return a gap when something was said of a file that cannot be read: it would be missing in silence."""
+    every = {name: told(parts, name) for name in ("listed", "roots", "rights")}
+    odd = [name for name, part in every.items() if sum(1 for _ in _files(part)) < part.stdout.count(b"\0") // 2]
+    return [Gap(reason=f"what was said of a file makes no sense, in the part {odd[0]!r}")] if odd else []
+
+
+def _unlooked(parts: Mapping[str, Part]) -> Iterator[Gap]:
+    """Give the folders whose content is asked for and that are on no disk of the machine: nobody looked there."""
+    roots = [root.rstrip(b"/") for root in told(parts, "scope").stdout.split(b"\n") if root]
+    excluded = [f"{legible(folder)}/" for folder in told(parts, "excluded").stdout.split(b"\n") if folder]
+    for line in told(parts, "mounts").stdout.split(b"\n"):
+        before, _, after = line.partition(b" - ")
+        fields, kind = before.split(b" "), after.split(b" ")[0]
+        if len(fields) <= 4 or LOCAL.fullmatch(kind) or INJECTED.fullmatch(fields[3]):  # noqa: PLR2004 - root and place
+            continue
+        place = OCTAL.sub(lambda one: bytes([int(one[1], 8) & 0xFF]), fields[4])
+        for root in roots:
+            outer, inner = sorted((place, root), key=len)
+            key = f"{legible(inner)}/"
+            if not (inner + b"/").startswith(outer + b"/") or NOT_LOOKED_INTO.fullmatch(place):
+                continue
+            if not key.startswith(tuple(excluded)):
+                yield Gap(key=key, reason=f"it is on {legible(kind)}, no disk of the machine")
 
 
 def _narrowed(gaps: Iterable[Gap]) -> list[Gap]:

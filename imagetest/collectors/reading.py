@@ -56,6 +56,13 @@ def rows(part: Part, columns: int, separator: bytes = b"\t") -> Iterator[tuple[s
             yield tuple(map(legible, row))
 
 
+def short_rows(part: Part, columns: int, separator: bytes) -> Iterator[str]:
+    """Give the lines of a part that have fewer columns, and are no comments."""
+    for line in part.stdout.split(b"\n"):
+        if line.strip() and not line.startswith(b"#") and line.count(separator) < columns - 1:
+            yield legible(line)
+
+
 def records(part: Part) -> Iterator[bytes]:
     """Give the records of a part that ends each with a zero byte."""
     yield from (record for record in part.stdout.split(b"\0") if record)

@@ -141,7 +141,13 @@ RULES = (
         why="made by the first program that changes an account (lckpwdf(3)); empty",
     ),
     Rule(
-        name="account-backups", family="files", key=r"/etc/(passwd|shadow|group|gshadow|subuid|subgid)-",
+        name="account-backups", family="files", key=r"/etc/(passwd|group|subuid|subgid)-",
+        form=r"file|0600|0644|root|\d+ bytes.*",
+        why="the state before the last change to an account; what counts is read by `accounts` and `groups`",
+    ),
+    Rule(
+        name="account-backups", family="files", key=r"/etc/g?shadow-",
+        form=r"file|0[0246]00|0640|root|shadow|\d+ bytes.*",
         why="the state before the last change to an account; what counts is read by `accounts` and `groups`",
     ),
     Rule(
@@ -158,6 +164,7 @@ RULES = (
     ),
     Rule(
         name="private-tmp", family="files", key=PRIVATE_TMP,
+        form=r"file|directory|link|socket|pipe|[01][0-7]{3}|[A-Za-z_][^=,/]*|\d{5,}|\d+ bytes.*|.*/.*",
         why="the private /tmp of a unit, with the boot's number in its name (systemd.exec(5), PrivateTmp=)",
     ),
     Rule(
@@ -180,6 +187,7 @@ RULES = (
     ),
     Rule(
         name="journal", family="files", key=rf"/(var|run)/log/journal/{HEX}{{32}}(/.*)?",
+        form=r"file|directory|06[04][04]|07[05][05]|27[05][05]|root|systemd-journal|\d+ bytes.*",
         why="named after the machine and the time (systemd-journald(8))",
     ),
     Rule(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from imagetest.collectors.discretion import discreet
-from imagetest.collectors.reading import complaints, gap, legible, pairs, told, walked
+from imagetest.collectors.reading import complaints, digest, gap, legible, pairs, told, walked
 from imagetest.collectors.rules import normalised
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Gap, Part
@@ -46,7 +46,11 @@ class SudoCollector:
         """Read the rules; a single file that is closed keeps all of them from being known."""
         facts: dict[str, dict[str, str]] = {}
         for file, content in pairs(told(parts, "rules")):
-            for rule in _rules(content):
+            every = list(_rules(content))
+            if len(every) > 1:
+                order = digest("\n".join(every).encode())
+                facts[f"order in {legible(file)}"] = {"rules": f"{len(every)}, sha256 {order}"}
+            for rule in every:
                 files = facts.setdefault(rule, {"file": legible(file)})["file"]
                 if legible(file) not in files.split(", "):
                     facts[rule]["file"] = f"{files}, {legible(file)}"

@@ -15,7 +15,7 @@ from imagetest.model.snapshot import Family, Gap, Part
 from tests.collectors.conftest import Boots
 from tests.collectors.recorded import OK, part, recorded, zeros
 from tests.dockyard import Dockyard
-from tests.drivers.images import server
+from tests.drivers.images import INIT, server
 from tests.test_architecture import ROOT
 
 SUM = "f" * 64
@@ -26,7 +26,7 @@ def read(*found: str, sums: str = "", only: str = "all", **instead: Part) -> Fam
     listed = b"".join(zeros(*(one.split(" -> ") if " -> " in one else (one, ""))) for one in found)
     parts = {
         "asked": part(f"{only}\n"), "mounts": OK, "roots": part(listed), "sums": part(sums), "certificates": OK,
-        "rights": OK, "capabilities": part("perl\n"),
+        "rights": OK, "capabilities": part("perl\n"), "scope": part("/etc\n/opt\n"), "homes": part("/root\n"),
     }  # fmt: skip
     return FilesCollector().read(parts | instead)
 
@@ -64,7 +64,7 @@ def test_a_file_that_was_not_read_is_a_gap_of_its_content() -> None:
     denied = part(stderr="sha256sum: /opt/x: Permission denied", code=1)
     listed = zeros("f 600 root root 12 /opt/x", "")
     parts = {"roots": part(listed), "asked": part("all"), "mounts": OK, "rights": OK, "certificates": OK}
-    parts["capabilities"] = part("perl\n")
+    parts |= {"capabilities": part("perl\n"), "scope": OK, "homes": OK}
 
     for sums, reason in ((OK, "it could not be read"), (denied, "Permission denied")):
         found = FilesCollector().read(parts | {"sums": sums})
@@ -107,6 +107,58 @@ def test_the_content_that_another_collector_tells_is_left_to_it() -> None:
     assert read("f 644 root root 1 /etc/cron.d/x").facts == {}
     assert read("f 666 root root 1 /etc/cron.d/x").facts["/etc/cron.d/x"]["mode"] == "0666"
     assert read("f 644 root root 1 /etc/ssl/x.pem", certificates=part(zeros("/etc/ssl/x.pem"))).facts == {}
+
+
+def test_a_key_where_no_account_has_its_home_is_compared_by_content() -> None:
+    file = "/opt/app/.ssh/authorized_keys"
+    found = read(f"f 600 root root 1 {file}", sums=f"{SUM}  {file}\n")
+
+    assert found.facts[file]["content"] == f"1 bytes, sha256 {SUM}"
+    assert found.gaps == ()
+
+
+def test_owners_with_blanks_in_their_names_are_told() -> None:
+    found = read("f 644 ann domain users 1 /opt/x y", sums=f"{SUM}  /opt/x y\n").facts
+
+    assert (found["/opt/x y"]["owner"], found["/opt/x y"]["group"]) == ("ann", "domain users")
+
+
+def test_what_cannot_be_understood_of_a_file_is_a_gap() -> None:
+    assert [one.key for one in read("f rw- root root 1 /opt/x").gaps] == [""]
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "keys"),
+    [
+        ("/opt", "tmpfs", ["/opt/"]),
+        ("/opt/a\\040b", "nfs4", ["/opt/a b/"]),
+        ("/etc", "overlay", ["/etc/"]),
+        ("/opt/data", "ext4", []),
+        ("/", "overlay", []),
+        ("/option", "tmpfs", []),
+        ("/home", "nfs", []),
+        ("/run/lock", "tmpfs", []),
+    ],
+)
+def test_a_folder_on_no_disk_of_the_machine_is_a_gap(place: str, kind: str, keys: list[str]) -> None:
+    found = read(mounts=part(f"1 0 0:1 / {place} rw - {kind} x rw\n"))
+
+    assert [one.key for one in found.gaps] == keys
+    assert read(mounts=part(f"1 0 0:1 / {place} rw - {kind} x rw\n"), excluded=part("/opt\n/etc\n")).gaps == ()
+
+
+@pytest.mark.docker
+def test_the_whole_machine_may_be_the_scope(dockyard: Dockyard, boots: Boots) -> None:
+    with boots(dockyard.build(*INIT)) as up:
+        up.run("mkdir -p /var/x/.ssh /srv/x; echo key >/var/x/.ssh/authorized_keys; mount -t tmpfs x /srv/x")
+        found = up.snapshot("files", "certificates", "keys", roots=("/",))
+        files, certificates = found.family("files"), found.family("certificates")
+
+    assert files is not None
+    assert certificates is not None
+    assert (certificates.gaps, "sha256" in files.facts["/var/x/.ssh/authorized_keys"]["content"]) == ((), True)
+    assert "content" not in files.facts["/root/.ssh/authorized_keys"]
+    assert {one.key for one in files.gaps} == {"/srv/x/"}
 
 
 def test_a_collector_that_was_not_asked_tells_nothing() -> None:

@@ -44,3 +44,19 @@ def test_a_closed_gshadow_hides_what_only_it_says() -> None:
 
     reason = "cat: /etc/x: Permission denied"
     assert set(found.gaps) == {Gap(attribute="administrators", reason=reason), Gap(attribute="password", reason=reason)}
+
+
+def test_of_two_groups_of_one_name_the_first_counts_and_both_are_told() -> None:
+    gshadow = part("adm:!:alice:\nadm:!::\n")
+    found = GroupsCollector().read({"asked": part(), "group": part("adm:x:0:mallory\nadm:x:4:\n"), "gshadow": gshadow})
+
+    assert found.facts["adm"]["gid"] == "0"
+    assert found.facts["adm"]["administrators"] == "alice"
+    assert found.facts["adm (2)"]["gid"] == "4"
+
+
+def test_a_line_that_is_no_group_is_told_by_a_digest() -> None:
+    facts = GroupsCollector().read({"asked": part(), "group": part("adm:x:4:\nhunter22\n")}).facts
+
+    assert [*facts] == ["adm", "/etc/group: what is no group"]
+    assert "hunter22" not in repr(facts)

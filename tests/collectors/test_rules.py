@@ -53,10 +53,11 @@ DROPPED = [
     ("connection-units", "units", "ssh@0-10.0.0.1:22-10.0.0.2:999.service", {"state": "active"}, None),
     ("docker-marker", "files", "/.dockerenv", EMPTY | {"mode": "0755"}, EMPTY | {"content": "9 bytes"}),
     ("lock-files", "files", "/etc/.pwd.lock", EMPTY, EMPTY | {"mode": "0666"}),
-    ("account-backups", "files", "/etc/passwd-", EMPTY, None),
-    ("private-tmp", "files", f"/tmp/systemd-private-{HEX}-x.service-a1B2/tmp", EMPTY, None),
+    ("account-backups", "files", "/etc/passwd-", EMPTY | {"mode": "0644"}, EMPTY | {"mode": "4755"}),
+    ("account-backups", "files", "/etc/shadow-", EMPTY | {"group": "shadow"}, EMPTY | {"mode": "0644"}),
+    ("private-tmp", "files", f"/tmp/systemd-private-{HEX}-x.service-a1B2/tmp", EMPTY, EMPTY | {"mode": "4755"}),
     ("stamps", "files", "/var/lib/systemd/timers/stamp-x.timer", EMPTY, EMPTY | {"content": "9 bytes"}),
-    ("journal", "files", f"/var/log/journal/{HEX}/system.journal", EMPTY, None),
+    ("journal", "files", f"/var/log/journal/{HEX}/system.journal", EMPTY, {"type": "file", "mode": "4755"}),
 ]
 
 KEPT = [
