@@ -201,7 +201,7 @@ def _keys(to: Destination) -> Iterator[paramiko.PKey]:
                 yield paramiko.PKey.from_path(path)
             except (
                 paramiko.SSHException,
-                paramiko.UnknownKeyType,
+                UnknownKeyType,
                 UnsupportedAlgorithm,
                 ValueError,
                 TypeError,
