@@ -9,7 +9,13 @@ from pathlib import Path
 from imagetest.config import schema
 from imagetest.config.allowances import load_allowances
 from imagetest.config.mistakes import Mistakes, unknown
+from imagetest.model.parity import ParityKind
 from imagetest.model.plan import Environment, Group, Scope
+from imagetest.policy.gate import Required
+
+KINDS = tuple(kind.value for kind in ParityKind)
+OF_ENVIRONMENTS = (ParityKind.ENVIRONMENT.value, ParityKind.GROUP.value)
+"""Kinds of parity that are about the hosts of one environment."""
 
 
 def environments(project: Path, parsed: schema.File, mistakes: Mistakes) -> dict[str, Environment]:
@@ -27,6 +33,23 @@ def scope(table: schema.SnapshotTable, mistakes: Mistakes) -> Scope:
     if table.roots is None:
         return plain
     return Scope(roots=tuple(table.roots), listed=plain.listed, excluded=plain.excluded)
+
+
+def required_parity(
+    entries: Iterable[str], place: tuple[str, ...], parsed: schema.File, mistakes: Mistakes
+) -> frozenset[Required]:
+    """Return what a gate requires of parity: `KIND`, or `KIND:ENVIRONMENT` of an environment that there is."""
+    found = set()
+    for entry in entries:
+        kind, colon, name = entry.partition(":")
+        if kind not in KINDS or (colon and kind not in OF_ENVIRONMENTS):
+            kinds = ", ".join(map(repr, KINDS))
+            mistakes.add(place, f"got {entry!r}, expected one of {kinds}, 'environment:NAME' or 'group:NAME'")
+        elif colon and name not in parsed.environments:
+            mistakes.add(place, unknown("environment", name, parsed.environments))
+        else:
+            found.add(Required(kind, name))
+    return frozenset(found)
 
 
 def _environment(

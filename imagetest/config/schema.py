@@ -59,7 +59,7 @@ class GateTable(Strict):
     tolerate: list[Literal["unrated", "low", "medium", "high"]] = []
     waivers: list[str] = []
     bake_differences: Annotated[int, Field(ge=0)] = 0
-    parity: list[Literal["environment", "group", "platform"]] = []
+    parity: list[str] = []
 
 
 class ChannelTable(Strict):

@@ -14,14 +14,13 @@ from pydantic import BaseModel, ValidationError
 
 from imagetest.config import plugins, schema
 from imagetest.config.allowances import load_allowances
-from imagetest.config.environments import environments, scope
+from imagetest.config.environments import environments, required_parity, scope
 from imagetest.config.mistakes import Mistakes, read_toml, unknown
 from imagetest.config.suites import Library
 from imagetest.config.waivers import load_waivers
 from imagetest.errors import ConfigError
 from imagetest.model.control import Severity
 from imagetest.model.drift import Allowance
-from imagetest.model.parity import ParityKind
 from imagetest.model.plan import Environment, Scope
 from imagetest.policy.gate import Gate
 
@@ -193,7 +192,7 @@ def _settings(file: Path, parsed: schema.File, mistakes: Mistakes) -> Settings:
             tolerate=frozenset(Severity(severity) for severity in table.tolerate),
             waivers=load_waivers([project / path for path in table.waivers], ("gates", name, "waivers"), mistakes),
             bake_differences=table.bake_differences,
-            parity=frozenset(ParityKind(kind) for kind in table.parity),
+            parity=required_parity(table.parity, ("gates", name, "parity"), parsed, mistakes),
         )
         for name, table in parsed.gates.items()
     }

@@ -90,6 +90,8 @@ class Drift:
     equal: int
     allowed: int
     unexplained: int
+    families: int = 0
+    """Families that both machines told of, be it that they have none of it."""
     differences: tuple[Difference, ...] = ()
     """Unexplained ones first."""
     unread: tuple[Unread, ...] = ()
@@ -100,5 +102,6 @@ class Drift:
 
     @property
     def explained(self) -> bool:
-        """Say whether everything was looked at and nothing differs without somebody's leave."""
-        return not self.unexplained and not any(one.allowance is None for one in self.unread)
+        """Say whether anything was looked at, all of it was read, and nothing differs without somebody's leave."""
+        compared = bool(self.compared or self.families)
+        return compared and not self.unexplained and not any(one.allowance is None for one in self.unread)

@@ -22,8 +22,10 @@ def compare(left: Snapshot, right: Snapshot, allowances: Iterable[Allowance] = (
     differences: list[Difference] = []
     unread: list[Unread] = []
     counted = _Count()
+    families = 0
     for name in dict.fromkeys(family.name for one in (left, right) for family in one.families):
         pair = _Pair.of(name, left, right)
+        families += pair.was_read
         unread += [rules.excuse_unread(one) for one in pair.unread()]
         for key in pair.shared():
             found = [rules.excuse(one) for one in pair.differences(key)]
@@ -37,6 +39,7 @@ def compare(left: Snapshot, right: Snapshot, allowances: Iterable[Allowance] = (
         equal=counted.equal,
         allowed=counted.allowed,
         unexplained=counted.unexplained,
+        families=families,
         differences=tuple(differences),
         unread=tuple(unread),
         unused=rules.unused(),
@@ -92,6 +95,11 @@ class _Pair:
         noun = here.noun if here is not None else there.noun if there is not None else name
         absent = Family(name=name, noun=noun, facts={}, gaps=(NOT_COLLECTED,))
         return cls(name, here or absent, there or absent)
+
+    @property
+    def was_read(self) -> bool:
+        """Say whether both machines told of the family: that neither has any of it is then known."""
+        return not any(not gap.key for family in (self.left, self.right) for gap in family.gaps)
 
     def unread(self) -> Iterator[Unread]:
         """Give what either machine did not tell."""

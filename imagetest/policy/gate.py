@@ -13,9 +13,28 @@ from datetime import datetime
 from imagetest.model.assessment import Assessment, Objection, Verdict
 from imagetest.model.control import Severity
 from imagetest.model.finding import Finding, Status, Waiver
-from imagetest.model.parity import ParityKind
+from imagetest.model.parity import Parity
 from imagetest.policy.coverage import holds, utc
 from imagetest.policy.wording import comparison_words
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Required:
+    """Parity that a gate requires, written as `KIND` or `KIND:ENVIRONMENT`."""
+
+    kind: str
+    """The value of a ParityKind."""
+    environment: str = ""
+    """The environment whose hosts it must be about; any where it is empty."""
+
+    def __str__(self) -> str:
+        """Return it as it is written in the configuration."""
+        return f"{self.kind}:{self.environment}" if self.environment else self.kind
+
+    def is_met_by(self, parity: Parity) -> bool:
+        """Say whether it was this that was looked at; parity of an environment is called `ENVIRONMENT/GROUP`."""
+        place = parity.name.partition("/")[0]
+        return parity.kind.value == self.kind and self.environment in {"", place}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +47,8 @@ class Gate:
     waivers: tuple[Waiver, ...] = ()
     bake_differences: int = 0
     """Facts in which two bakes may differ; it is a check of the suite `phoenix` that compares them."""
-    parity: frozenset[ParityKind] = frozenset()
-    """Kinds of parity that must have been proved."""
+    parity: frozenset[Required] = frozenset()
+    """Parity that must have been proved."""
 
 
 Rule = Callable[[Gate, Assessment, datetime], Iterator[Objection]]
@@ -119,10 +138,11 @@ def parity_holds(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterato
 
 
 def required_parity_was_proved(gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
-    """Object when a kind of parity that the gate requires was not looked at."""
-    proved = {parity.kind for parity in assessment.parities}
-    for kind in sorted(gate.parity - proved, key=lambda one: one.value):
-        yield Objection(rule="required-parity-was-proved", message=f"{kind.value} parity was not looked at")
+    """Object when parity that the gate requires was not looked at, or only that of another environment."""
+    for one in sorted(gate.parity):
+        if not any(one.is_met_by(parity) for parity in assessment.parities):
+            place = f" with {one.environment}" if one.environment else ""
+            yield Objection(rule="required-parity-was-proved", message=f"{one.kind} parity{place} was not looked at")
 
 
 RULES: tuple[Rule, ...] = (

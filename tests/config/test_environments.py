@@ -8,7 +8,7 @@ import pytest
 
 from imagetest.config.settings import Settings, load
 from imagetest.errors import ConfigError
-from imagetest.model.parity import ParityKind
+from imagetest.policy.gate import Required
 
 ALLOW = '[[allow]]\npattern = "files:/etc/{0}"\nreason = "{0}"\nowner = "maria"\n'
 
@@ -72,9 +72,15 @@ def test_a_good_file_is_read_whole(project: Path) -> None:
     assert (web.hosts, web.image, db.image) == (("web1", "deploy@web2", "web3:2222"), "web", "")
     assert [one.reason for one in web.allowances] == ["web", "shared"]
     assert [one.reason for one in db.allowances] == ["shared"]
-    assert settings.gates["strict"].parity == {ParityKind.ENVIRONMENT, ParityKind.GROUP}
+    assert settings.gates["strict"].parity == {Required("environment"), Required("group")}
     assert (settings.scope.roots, settings.scope.listed) == (("/etc", "/srv"), ("/usr",))
     assert settings.scope.excluded == ("/srv/cache",)
+
+
+def test_a_gate_may_name_the_environment_whose_parity_it_requires(project: Path) -> None:
+    content = f"[gates.g]\nparity = ['environment:a', 'platform']\n{GROUP}"
+
+    assert loaded(project, content).gates["g"].parity == {Required("environment", "a"), Required("platform")}
 
 
 def test_without_a_table_the_usual_folders_are_looked_at(project: Path) -> None:
@@ -123,6 +129,9 @@ GROUP = '[environments.a.groups.g]\nhosts = ["h"]\n'
         ("[snapshot]\nexcluded = ['x']\n", "line 2: snapshot.excluded: got 'x', expected a folder"),
         ("[snapshot]\nroot = ['/etc']\n", "line 2: snapshot.root: unknown setting 'root'; did you mean 'roots'?"),
         ("[gates.g]\nparity = ['platfrom']\n", "line 2: gates.g.parity: got 'platfrom', expected "),
+        ("[gates.g]\nparity = ['platform:a']\n", "line 2: gates.g.parity: got 'platform:a', expected "),
+        (f"[gates.g]\nparity = ['group:b']\n{GROUP}", "line 2: gates.g.parity: unknown environment 'b'"),
+        (f"[gates.g]\nparity = ['environment:']\n{GROUP}", "line 2: gates.g.parity: unknown environment ''"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(project: Path, content: str, said: str) -> None:

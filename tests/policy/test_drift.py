@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
@@ -66,7 +67,9 @@ def test_a_machine_does_not_differ_from_itself(one: Snapshot, allowances: list[A
 
     assert drift.differences == ()
     assert drift.equal == drift.compared
-    assert drift.explained == (not any(found.allowance is None for found in drift.unread))
+    told = any(all(gap.key for gap in family.gaps) for family in one.families)
+    read = not any(found.allowance is None for found in drift.unread)
+    assert drift.explained == (read and (told or drift.compared > 0))
 
 
 @given(left=SNAPSHOTS, right=SNAPSHOTS, allowances=ALLOWANCES)
@@ -207,3 +210,31 @@ def test_what_was_not_read_is_explained_by_an_allowance_about_it() -> None:
 
     assert drift.explained
     assert drift.unused == ()
+
+
+# -- a comparison of nothing
+
+
+def of_families(*families: Family) -> Snapshot:
+    return replace(machine({}), families=families)
+
+
+@pytest.mark.parametrize(
+    ("families", "explained"),
+    [
+        pytest.param((), False, id="no-family"),
+        pytest.param((family("sudo", {}),), True, id="a-family-that-is-empty-on-both"),
+        pytest.param((family("sudo", {}, (Gap(reason="denied"),)),), False, id="a-family-that-nobody-could-read"),
+    ],
+)
+def test_a_comparison_of_nothing_explains_nothing(families: tuple[Family, ...], *, explained: bool) -> None:
+    one = of_families(*families)
+
+    assert compare(one, one, now=NOW).explained is explained
+
+
+def test_what_was_not_read_and_is_allowed_is_still_not_compared() -> None:
+    one = of_families(family("sudo", {}, (Gap(reason="denied"),)))
+    leave = Allowance(pattern="sudo:*", reason="nobody is root", owner="maria")
+
+    assert not compare(one, one, [leave], now=NOW).explained

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from imagetest.model.assessment import Assessment
 from imagetest.model.control import Severity
+from imagetest.model.drift import Drift, Party
 from imagetest.model.finding import Finding, Status, Waiver
 from imagetest.model.parity import Comparison, Parity, ParityKind
-from imagetest.policy.gate import RULES, Gate, decide
+from imagetest.policy.gate import RULES, Gate, Required, decide
 from tests.nouns import ASSESSMENTS, BOOT, MOMENTS, NAMES, NOW, findings, found, judged, waiver, waivers
 
 PLAIN = Gate(name="default")
@@ -138,7 +139,7 @@ def test_a_machine_that_was_not_compared_closes_every_gate(
 
 @given(gate=GATES, assessment=ASSESSMENTS, kind=st.sampled_from(ParityKind))
 def test_parity_that_is_required_must_have_been_looked_at(gate: Gate, assessment: Assessment, kind: ParityKind) -> None:
-    assert not is_open(assessment, replace(gate, parity=frozenset({kind})))
+    assert not is_open(assessment, replace(gate, parity=frozenset({Required(kind.value)})))
 
 
 @given(assessment=ASSESSMENTS, gate=GATES, now=MOMENTS)
@@ -166,7 +167,7 @@ REFUSED = {
     ),
     "checks-were-reviewed": (PLAIN, judged(found("a"), found("b", Status.NOT_REVIEWED), required=("a",))),
     "parity-holds": (PLAIN, replace(judged(found("a")), parities=(ODD,))),
-    "required-parity-was-proved": (Gate(name="default", parity=frozenset({ParityKind.GROUP})), judged(found("a"))),
+    "required-parity-was-proved": (Gate(name="default", parity=frozenset({Required("group")})), judged(found("a"))),
     "waivers-are-in-force": (Gate(name="default", waivers=(LATE,)), judged(found("a"))),
 }  # fmt: skip
 
@@ -176,6 +177,33 @@ def test_each_rule_alone_closes_the_gate(rule: str) -> None:
     gate, assessment = REFUSED[rule]
 
     assert rules_against(assessment, gate) == {rule}
+
+
+ALIKE = Drift(
+    left=Party(subject="web", taken=NOW), right=Party(subject="h", taken=NOW), compared=1, equal=1, allowed=0,
+    unexplained=0,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("required", "name", "opens"),
+    [
+        (Required("environment"), "staging/web", True),
+        (Required("environment", "staging"), "staging/web", True),
+        (Required("environment", "production"), "staging/web", False),
+        (Required("environment", "stag"), "staging/web", False),
+        (Required("group", "staging"), "staging/web", False),
+    ],
+    ids=str,
+)
+def test_parity_that_is_required_of_an_environment_is_of_that_one(
+    required: Required, name: str, *, opens: bool
+) -> None:
+    held = Comparison(left="web", right="h", drift=ALIKE)
+    proved = Parity(kind=ParityKind.ENVIRONMENT, name=name, comparisons=(held,))
+    assessment = replace(judged(found("a")), parities=(proved,))
+
+    assert is_open(assessment, Gate(name="default", parity=frozenset({required}))) is opens
 
 
 def test_every_rule_is_tried_above() -> None:
