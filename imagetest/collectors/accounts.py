@@ -52,7 +52,9 @@ class AccountsCollector:
             attributes = {"uid": uid, "group": f"{groups.get(gid, '?')} ({gid})", "home": home, "shell": shell}
             attributes |= {"comment": comment} if comment else {}
             attributes |= {"password": "none is asked for"} if not password else {}
-            attributes |= {"password": _kept(password)} if password not in {"", "x", "*"} else {}
+            attributes |= (
+                {"password": f"{_kept(password)}, {sealed(password)}"} if password not in {"", "x", "*"} else {}
+            )
             facts.add(name, attributes)
         self._add_shadow(told(parts, "shadow"), facts)
         self._add_ids(parts, facts)
@@ -95,12 +97,13 @@ def _password(field: str, changed: str) -> str:
         return "none is asked for"
     if field.startswith(("!", "*")):
         return "locked"
-    return _kept(field) + (f", since {_day(int(changed))}" if changed.isdigit() and len(changed) < 7 else "")  # noqa: PLR2004
+    since = f", since {_day(int(changed))}" if changed.isdigit() and len(changed) < 7 else ""  # noqa: PLR2004
+    return f"{_kept(field)}{since}, {sealed(field)}"
 
 
 def _kept(field: str) -> str:
     scheme = field.split("$")[1] if field.count("$") > 1 else ""
-    return f"set, {SCHEMES.get(scheme, 'by DES or something unknown')}, {sealed(field)}"
+    return f"set, {SCHEMES.get(scheme, 'by DES or something unknown')}"
 
 
 def _day(days: int) -> str:

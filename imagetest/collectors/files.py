@@ -144,7 +144,11 @@ class FilesCollector:
         """Read what was found; whatever should have been read and was not is a gap."""
         facts: Found = {}
         for path, fact in _files(told(parts, "rights")):
-            facts[path] = {name: value for name, value in fact.items() if name != "content"}  # its package knows that
+            fact.pop("content", None)  # its package knows that
+            bits = " and ".join(
+                word for bit, word in ((4, "set-uid"), (2, "set-gid")) if int(fact["mode"], 8) >> 9 & bit
+            )
+            facts[path] = {"rights": bits, **fact}
         for name in ("listed", "roots"):
             facts |= dict(_files(told(parts, name)))
         _add_injected(told(parts, "mounts"), facts)

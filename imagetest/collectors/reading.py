@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from imagetest.model.snapshot import Gap, Part
-from imagetest.transport.batch import COMPLAINT_LIMIT, PART_LIMIT
+from imagetest.transport.batch import COMPLAINT_LIMIT, PART_LIMIT, RECORDS_LIMIT, crowded
 
 LINES_LIMIT = 1000
 LINE_LIMIT = 8192
@@ -88,17 +88,22 @@ def refusal(parts: Mapping[str, Part], name: str, *, accepted: frozenset[int] = 
     part = parts.get(name)
     if part is None:
         return "the machine did not get to it"
-    if part.exit_code is None and part.stderr and not part.stdout:
-        return legible(part.stderr)
     if part.exit_code is None:
-        cut = len(part.stdout) >= PART_LIMIT
-        return f"it said more than {PART_LIMIT // (1024 * 1024)} MiB" if cut else "it was broken off"
+        return _broken_off(part)
     if part.exit_code in accepted:
         return ""
     said = [legible(line) for line in part.stderr.splitlines() if line.strip()]
     if part.exit_code == MISSING:
         return said[-1] if said else "the program for it is missing"
     return said[-1] if said else f"its command ended with exit code {part.exit_code}"
+
+
+def _broken_off(part: Part) -> str:
+    if part.stderr and not part.stdout:
+        return legible(part.stderr)
+    if len(part.stdout) >= PART_LIMIT:
+        return f"it said more than {PART_LIMIT // (1024 * 1024)} MiB"
+    return f"it said more than {RECORDS_LIMIT} lines" if crowded(part.stdout) else "it was broken off"
 
 
 def gap(parts: Mapping[str, Part], name: str, *, key: str = "", attribute: str = "") -> tuple[Gap, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from imagetest.errors import MachineLostError
@@ -26,11 +26,12 @@ def take(
     scope: Scope = Scope(),  # noqa: B008 - immutable
     sudo: bool = False,
     timeout: float = SECONDS,
+    begin: Callable[[], object] | None = None,
 ) -> Snapshot:
     """Ask every collector of the scope at once.
 
     Raises MachineLostError when the machine does not answer to the end within `timeout` seconds, or says more than can
-    be held. A collector that fails is a gap.
+    be held. A collector that fails is a gap. `begin` is called when the answer is there, before it is read.
     """
     asked = [one for one in collectors if not scope.only or one.name in scope.only]
     batch = batch_of(asked, scope)
@@ -44,6 +45,8 @@ def take(
     except TooMuchOutputError as error:
         raise MachineLostError(f"{subject!r} told more of its state than can be held: {error}") from error
     seconds = time.monotonic() - clock
+    if begin is not None:
+        begin()
     parts = batch.parts(answer)
     if "user" not in parts["machine"]:
         said = answer.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]

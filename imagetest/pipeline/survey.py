@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 
 import paramiko
 
@@ -20,10 +21,13 @@ from imagetest.ports import Collector
 from imagetest.transport.shell import Shell
 
 WORKERS = 16
-"""Machines that are asked at the same time, and so many answers that are in memory unpacked."""
+"""Machines that are asked at the same time, and so many answers that are in memory as they came."""
 
 SETTLE_SECONDS = 2.0
 """How long those that still ask may take to let go when the survey is broken off."""
+
+READERS = 2
+"""Answers that are read at the same time: the facts of one may take ten times the memory of what the machine said."""
 
 Dial = Callable[[str], paramiko.Transport]
 """Opens a connection to a machine by its name, for the survey to close. Raises ImagetestError."""
@@ -45,9 +49,9 @@ def survey(
     questions that are still open.
     """
 
-    def ask(host: str, transport: paramiko.Transport) -> Snapshot:
+    def ask(host: str, transport: paramiko.Transport, begin: Callable[[], object]) -> Snapshot:
         shell = Shell(transport, timeout=timeout)
-        return take(shell, collectors, subject=host, scope=scope, sudo=sudo, timeout=timeout)
+        return take(shell, collectors, subject=host, scope=scope, sudo=sudo, timeout=timeout, begin=begin)
 
     waiting = list(dict.fromkeys(hosts))
     begun = _Round(waiting, dial, ask, workers)
@@ -65,17 +69,19 @@ def held(snapshot: Snapshot) -> Callable[[], Snapshot]:
     return lambda: decode_snapshot(zlib.decompress(packed), origin=f"the snapshot of {subject!r}")
 
 
+Ask = Callable[[str, paramiko.Transport, Callable[[], object]], Snapshot]
+
+
 class _Round:
     """The threads of one survey. They are daemons: a machine that never answers keeps no interrupted process alive."""
 
-    def __init__(
-        self, hosts: Sequence[str], dial: Dial, ask: Callable[[str, paramiko.Transport], Snapshot], workers: int
-    ) -> None:
+    def __init__(self, hosts: Sequence[str], dial: Dial, ask: Ask, workers: int) -> None:
         self._dial = dial
         self._ask = ask
         self._open: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._lock = threading.Lock()
+        self._readers = threading.BoundedSemaphore(READERS)
         self._transports: set[paramiko.Transport] = set()
         self._over = False
         for host in hosts:
@@ -111,21 +117,29 @@ class _Round:
             self._answers.put(self._answer(host))
 
     def _answer(self, host: str) -> Answer:
+        with ExitStack() as reading:  # from the last byte of the answer until its facts are packed
+
+            def begin() -> None:
+                reading.enter_context(self._readers)
+
+            return self._read(host, begin)
+
+    def _read(self, host: str, begin: Callable[[], object]) -> Answer:
         try:
-            return Answer(host=host, read=held(self._snapshot(host)))
+            return Answer(host=host, read=held(self._snapshot(host, begin)))
         except ImagetestError as error:
             return Answer(host=host, error=str(error))
         except Exception as error:  # noqa: BLE001 - whatever one machine provokes must not cost the others' answers
             return Answer(host=host, error=f"its answer could not be read: {type(error).__name__}: {error}")
 
-    def _snapshot(self, host: str) -> Snapshot:
+    def _snapshot(self, host: str, begin: Callable[[], object]) -> Snapshot:
         transport = self._dial(host)
         try:
             with self._lock:
                 self._transports.add(transport)
                 if self._over:
                     raise MachineLostError("the survey was broken off")
-            return self._ask(host, transport)
+            return self._ask(host, transport, begin)
         finally:
             with self._lock:
                 self._transports.discard(transport)

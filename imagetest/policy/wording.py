@@ -6,6 +6,9 @@ from imagetest.model.drift import Difference, Kind, Unread
 from imagetest.model.parity import Comparison
 from imagetest.model.snapshot import Gap
 
+RIGHTS = ("rights ", "capabilities ")
+"""How what is told of a file begins when nothing but its rights is told: then the file itself may have been there."""
+
 LONGEST = 200
 """Characters of one value that are shown; the whole of it is in the document."""
 
@@ -13,6 +16,9 @@ LONGEST = 200
 def words(difference: Difference) -> str:
     """Return one difference as a sentence about the right machine, such as `package curl: version 1 became 2`."""
     what, left, right = f"{difference.noun} {difference.key}", _short(difference.left), _short(difference.right)
+    if not difference.attribute and (left + right).startswith(RIGHTS):
+        added = "were added" if right_only(difference) else "are gone"
+        return f"{what}: more rights than its caller's {added}{_in_brackets(left + right)}"
     if not difference.attribute:
         said = f"was added{_in_brackets(right)}" if right_only(difference) else f"is gone{_in_brackets(left)}"
         return f"{what} {said}"

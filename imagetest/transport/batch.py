@@ -12,6 +12,9 @@ from imagetest.transport.shell import Answer
 PART_LIMIT = 16 * 1024 * 1024
 """Bytes that one part may say; a machine that says more is asked no further about it."""
 
+RECORDS_LIMIT = 200_000
+"""Lines of one part, or twice as many zero bytes: each may become a fact, and a fact takes a kilobyte of memory."""
+
 COMPLAINT_LIMIT = 64 * 1024
 """Bytes of a part's standard error that are passed on."""
 
@@ -101,9 +104,14 @@ class Batch:
         complaint = b"" if said < 0 else data[said + len(mark) + len("\n said\n") :].rstrip(b"\n")
         ended = data.rfind(b"\n%s end " % mark, 0, told)
         code = b"" if ended < 0 else data[ended + len(mark) + len("\n end ") : told].split(b"\n", 1)[0]
-        if code.isdigit():
+        if code.isdigit() and not crowded(data[:ended]):
             return Part(stdout=data[:ended], stderr=complaint, exit_code=int(code))
         return Part(stdout=data[:told], stderr=complaint, exit_code=None)
+
+
+def crowded(said: bytes) -> bool:
+    """Say whether a part has more lines or records than may become facts."""
+    return said.count(b"\n") > RECORDS_LIMIT or said.count(b"\0") > 2 * RECORDS_LIMIT
 
 
 def _beside(slow: list[str], quick: list[str]) -> list[str]:

@@ -11,11 +11,14 @@ from imagetest.collectors import capabilities
 from imagetest.collectors.elsewhere import TABLE, responsible
 from imagetest.collectors.files import FilesCollector
 from imagetest.model.plan import Scope
-from imagetest.model.snapshot import Family, Gap, Part
+from imagetest.model.snapshot import Family, Gap, Part, Snapshot
+from imagetest.policy.drift import compare
+from imagetest.policy.wording import words
 from tests.collectors.conftest import Boots
 from tests.collectors.recorded import OK, part, recorded, zeros
 from tests.dockyard import Dockyard
 from tests.drivers.images import INIT, server
+from tests.nouns import NOW
 from tests.test_architecture import ROOT
 
 SUM = "f" * 64
@@ -36,7 +39,9 @@ def test_a_recorded_debian_tells_its_files() -> None:
 
     assert found.gaps == ()
     assert found.facts["/etc/ssh/moduli"]["content"].startswith("573928 bytes, sha256 ")
-    assert found.facts["/usr/bin/passwd"] == {"type": "file", "mode": "4755", "owner": "root", "group": "root"}
+    assert found.facts["/usr/bin/passwd"] == {
+        "rights": "set-uid", "type": "file", "mode": "4755", "owner": "root", "group": "root",
+    }  # fmt: skip
     assert "content" not in found.facts["/etc/ssh/sshd_config"]
 
 
@@ -256,3 +261,15 @@ def test_what_is_listed_has_no_digest_until_it_changes(dockyard: Dockyard, boots
     assert "/srv/out" not in files.facts
     assert not [key for key in files.facts if key.startswith(("/proc/", "/sys/", "/dev/", "/run/", "/srv/out/"))]
     assert "/var/lib/docker/x" not in files.facts
+
+
+def test_a_file_that_gets_a_set_uid_bit_is_not_said_to_be_new() -> None:
+    def snapshot(rights: Part) -> Snapshot:
+        return Snapshot(subject="web", taken=NOW, families=(read(rights=rights),))
+
+    one, two = snapshot(OK), snapshot(part(zeros("f 6755 root root 9 /usr/bin/tar", "")))
+    (there,), (back,) = (compare(*pair, now=NOW).differences for pair in ((one, two), (two, one)))
+
+    said = "(rights set-uid and set-gid, type file, mode 6755, owner root, group root)"
+    assert words(there) == f"file /usr/bin/tar: more rights than its caller's were added {said}"
+    assert words(back) == f"file /usr/bin/tar: more rights than its caller's are gone {said}"

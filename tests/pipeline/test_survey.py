@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import paramiko
@@ -16,8 +17,8 @@ import pytest
 from imagetest.config import wiring
 from imagetest.errors import MachineLostError
 from imagetest.model.plan import Scope
-from imagetest.model.snapshot import Family, Snapshot
-from imagetest.pipeline.survey import held, survey
+from imagetest.model.snapshot import Family, Part, Snapshot
+from imagetest.pipeline.survey import READERS, held, survey
 from imagetest.transport.existing import Roads
 from tests.dockyard import Dockyard
 from tests.hosts import LiveHost, LiveHosts, live_hosts
@@ -119,6 +120,38 @@ def test_whoever_stops_listening_ends_the_questions(dial: Callable[[str], parami
 
     assert then < 20
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("survey")]
+
+
+class Slow:
+    """Reads its answer so slowly that others come meanwhile."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._reading = 0
+        self.most = 0
+
+    def script(self, _scope: Scope) -> str:
+        return "ask a true"
+
+    def read(self, _parts: Mapping[str, Part]) -> Family:
+        with self._lock:
+            self._reading += 1
+            self.most = max(self.most, self._reading)
+        time.sleep(0.3)
+        with self._lock:
+            self._reading -= 1
+        return Family(name=self.name, noun="x", facts={})
+
+
+@pytest.mark.docker
+def test_few_answers_are_read_at_the_same_time(dial: Callable[[str], paramiko.Transport]) -> None:
+    slow = Slow()
+    answers = list(survey([f"web{number}" for number in range(8)], dial, (slow,), workers=8))
+
+    assert [one.error for one in answers] == [""] * 8
+    assert 0 < slow.most <= READERS
 
 
 INTERRUPTED = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagetest.model.snapshot import Part
-from imagetest.transport.batch import COMPLAINT_LIMIT, PART_LIMIT, Batch
+from imagetest.transport.batch import COMPLAINT_LIMIT, PART_LIMIT, RECORDS_LIMIT, Batch
 from imagetest.transport.shell import Answer
 
 
@@ -124,3 +124,10 @@ def test_what_others_see_of_the_script_forges_no_answer(tmp_path: Path) -> None:
     parts = batch.parts(Answer(exit_code=0, stdout=done.stdout, stderr=b""))
 
     assert parts == {"one": {"a": Part(stdout=said.encode())}, "two": {"b": Part(stdout=b"true\n")}}
+
+
+def test_a_part_of_too_many_lines_is_not_read_whatever_its_size() -> None:
+    found = asked({"one": f"ask a seq {RECORDS_LIMIT}\nask b seq {RECORDS_LIMIT + 10}"})
+
+    assert found["one"]["a"][2] == 0
+    assert found["one"]["b"][2] is None
