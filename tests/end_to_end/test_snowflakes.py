@@ -63,7 +63,7 @@ SAID = {
     "file": "file /usr/local/bin/handmade was added",
     "link": "file /etc/rmt: target /usr/sbin/rmt became /bin/true",
     "removed-file": "file /etc/bindresvport.blacklist is gone",
-    "set-uid": "file /var/tmp/rootshell was added",
+    "set-uid": "file /var/tmp/rootshell: more rights than its caller's were added",
     "unit": "unit handmade.service was added",
     "user": "account mallory was added",
     "group": "group adm: members",
