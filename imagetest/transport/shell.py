@@ -91,7 +91,10 @@ class Shell:
             raise MachineLostError(f"the SSH connection broke: {str(error) or 'it was closed'}") from error
 
     def close(self) -> None:
-        """Close the channel; the server ends what still runs in it."""
+        """Close the channel.
+
+        OpenSSH ends nothing then: a command that still runs goes on until it is done, or writes to what is closed.
+        """
         self._channel.close()
 
     def _framed(self, command: str | bytes) -> bytes:
@@ -116,7 +119,7 @@ class Shell:
         out, err = _Stream(self._mark), _Stream(self._mark)
         while out.exit_code is None or err.exit_code is None:
             if not self._wait(deadline):
-                said = (err.refusal() or out.refusal())[-300:]
+                said = " ".join((err.refusal() or out.refusal()).split())[-300:]
                 raise _EndedError(f"the shell ended: {said}" if said else "the shell ended")
             if self._channel.recv_ready():
                 out.add(self._channel.recv(CHUNK))
