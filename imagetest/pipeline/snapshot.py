@@ -37,7 +37,7 @@ def take(
     batch = batch_of(asked, scope)
     taken, clock = datetime.now(UTC), time.monotonic()
     try:
-        answer = shell.run(batch.script(sudo=sudo), timeout=timeout, limit=TOTAL_LIMIT)
+        answer = shell.run(batch.script(sudo=sudo, seconds=timeout), timeout=timeout, limit=TOTAL_LIMIT)
     except CommandTimeoutError as error:
         raise MachineLostError(
             f"{subject!r} did not tell its state within {timeout:g} seconds", hint="is one of its file systems stuck?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -46,8 +47,17 @@ Every user of the machine can read this script in /proc/*/cmdline while it runs,
 file that is asked for. Hence the machine adds to the mark what nobody but this shell knows, and says it first."""
 
 
-ROOT = """if [ "$(id -u)" = 0 ]; then set -- /bin/sh; else set -- sudo -n /bin/sh; fi
-exec "$@" -c"""
+MARGIN_SECONDS = 3
+"""How much longer the far side goes on than this side waits, so that it is this side that says what happened."""
+
+BOUNDED = """set -- /bin/sh
+timeout -k 1 1 true 2>/dev/null && set -- timeout -k 5 SECONDS "$@"
+"""
+"""Ends by itself what nobody waits for any more, where there is a timeout(1): a server lets it run when the connection
+is closed."""
+
+ROOT = """[ "$(id -u)" = 0 ] || set -- sudo -n "$@"
+"""
 """Becomes root, unless it is: without a question, since nobody is there to answer it."""
 
 
@@ -67,17 +77,21 @@ class Batch:
         self._asked = {family: set(ASK.findall(script)) for family, script in scripts.items()}
         self._slow = slow
 
-    def script(self, *, sudo: bool = False) -> str:
-        """Return the whole script; with `sudo`, all of it runs as root, or not at all when sudo asks for a password."""
+    def script(self, *, sudo: bool = False, seconds: float | None = None) -> str:
+        """Return the whole script; with `sudo`, all of it runs as root, or not at all when sudo asks for a password.
+
+        It ends after `seconds` by itself.
+        """
         head = PREAMBLE.replace("PART_LIMIT", str(PART_LIMIT)).replace("COMPLAINT_LIMIT", str(COMPLAINT_LIMIT))
         head = head.replace("MARK", self._mark)
         # Each family runs in a shell of its own: none can change what the next one finds.
         bodies = {name: f"(\nexec 4>&1\nfamily={name}\n{script.strip()}\n)" for name, script in self._scripts.items()}
         whole = "\n".join([head, *_beside([bodies.pop(name) for name in self._slow], list(bodies.values()))])
-        if not sudo:
+        if not sudo and seconds is None:
             return whole
         quoted = whole.replace("'", "'\"'\"'")
-        return f"{ROOT} '{quoted}'"
+        bound = "set -- /bin/sh\n" if seconds is None else BOUNDED.replace("SECONDS", str(math.ceil(seconds) + MARGIN_SECONDS))
+        return f"{bound}{ROOT if sudo else ''}exec \"$@\" -c '{quoted}'"
 
     def parts(self, answer: Answer) -> dict[str, dict[str, Part]]:
         """Return each family's parts by name; a part that never began is not there."""

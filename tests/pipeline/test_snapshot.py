@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import paramiko
@@ -14,7 +16,10 @@ from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Gap, Part, Snapshot
 from imagetest.pipeline.snapshot import batch_of, take
 from imagetest.transport import connection
+from imagetest.transport.existing import Roads
 from imagetest.transport.shell import Shell
+from tests.dockyard import Dockyard
+from tests.hosts import live_hosts
 from tests.transport.conftest import Served, serve
 
 
@@ -112,3 +117,25 @@ def test_slow_collectors_are_asked_beside_the_others() -> None:
 
     assert "} | {" in batch_of([slow, quick], Scope()).script()
     assert "} | {" not in batch_of([quick], Scope()).script()
+
+
+RUNNING = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '[s]leep 777' || true"
+
+
+@pytest.mark.docker
+def test_what_nobody_waits_for_any_more_ends_by_itself(dockyard: Dockyard, tmp_path: Path) -> None:
+    with live_hosts(dockyard, tmp_path) as hosts:
+        host = hosts.start("web")
+        roads = Roads(hosts.ssh_config)
+        transport = roads.dial("web")
+        with pytest.raises(MachineLostError):
+            take(Shell(transport), [Lines("one", "sleep 777")], subject="web", timeout=1)
+        left = host.run(RUNNING)
+        transport.close()
+        roads.close()
+        deadline = time.monotonic() + 30
+        while (still := host.run(RUNNING)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+    assert "sleep 777" in left
+    assert still == ""
