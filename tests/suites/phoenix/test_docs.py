@@ -59,7 +59,7 @@ def test_the_settings_elsewhere_are_there() -> None:
 
 
 def test_the_example_is_understood() -> None:
-    example = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    assert example is not None
+    chosen, declared = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
-    assert set(tomllib.loads(example[1])) == {"users", "images"}
+    assert tomllib.loads(chosen)["images"]["web"]["profile"] == "phoenix"
+    assert set(tomllib.loads(declared)) == {"users", "images"}
