@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from imagetest.model.drift import Difference, Kind, Unread
 from imagetest.model.parity import Comparison
 from imagetest.model.snapshot import Gap
 
-RIGHTS = ("rights ", "capabilities ")
-"""How what is told of a file begins when nothing but its rights is told: then the file itself may have been there."""
+RIGHTS = re.compile(r"(?:.*, )?rights set-.*|capabilities (?!.*, type ).*")
+"""What is told of a file of which nothing but its rights is told, in whatever order: the file may have been there."""
 
 LONGEST = 200
 """Characters of one value that are shown; the whole of it is in the document."""
@@ -16,7 +18,7 @@ LONGEST = 200
 def words(difference: Difference) -> str:
     """Return one difference as a sentence about the right machine, such as `package curl: version 1 became 2`."""
     what, left, right = f"{difference.noun} {difference.key}", _short(difference.left), _short(difference.right)
-    if not difference.attribute and (left + right).startswith(RIGHTS):
+    if not difference.attribute and difference.family == "files" and RIGHTS.fullmatch(left + right):
         added = "were added" if right_only(difference) else "are gone"
         return f"{what}: more rights than its caller's {added}{_in_brackets(left + right)}"
     if not difference.attribute:

@@ -10,6 +10,7 @@ import pytest
 from imagetest.collectors import capabilities
 from imagetest.collectors.elsewhere import TABLE, responsible
 from imagetest.collectors.files import FilesCollector
+from imagetest.model.codec import decode_snapshot, encode_snapshot
 from imagetest.model.plan import Scope
 from imagetest.model.snapshot import Family, Gap, Part, Snapshot
 from imagetest.policy.drift import compare
@@ -268,8 +269,9 @@ def test_a_file_that_gets_a_set_uid_bit_is_not_said_to_be_new() -> None:
         return Snapshot(subject="web", taken=NOW, families=(read(rights=rights),))
 
     one, two = snapshot(OK), snapshot(part(zeros("f 6755 root root 9 /usr/bin/tar", "")))
+    one, two = (decode_snapshot(encode_snapshot(each), origin="a file") for each in (one, two))
     (there,), (back,) = (compare(*pair, now=NOW).differences for pair in ((one, two), (two, one)))
 
-    said = "(rights set-uid and set-gid, type file, mode 6755, owner root, group root)"
+    said = "(group root, mode 6755, owner root, rights set-uid and set-gid, type file)"
     assert words(there) == f"file /usr/bin/tar: more rights than its caller's were added {said}"
     assert words(back) == f"file /usr/bin/tar: more rights than its caller's are gone {said}"
