@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 
 from imagetest.collectors import capabilities
 from imagetest.collectors.elsewhere import TABLE, Elsewhere, responsible, usual
@@ -143,16 +143,17 @@ class FilesCollector:
     def read(self, parts: Mapping[str, Part]) -> Family:
         """Read what was found; whatever should have been read and was not is a gap."""
         facts: Found = {}
-        for path, fact in _files(told(parts, "rights")):
+        found = {name: list(_files(told(parts, name))) for name in ("listed", "roots", "rights")}
+        for path, fact in found["rights"]:
             fact.pop("content", None)  # its package knows that
             bits = " and ".join(
                 word for bit, word in ((4, "set-uid"), (2, "set-gid")) if int(fact["mode"], 8) >> 9 & bit
             )
             facts[path] = {"rights": bits, **fact}
         for name in ("listed", "roots"):
-            facts |= dict(_files(told(parts, name)))
+            facts |= dict(found[name])
         _add_injected(told(parts, "mounts"), facts)
-        gaps = [*_add_contents(parts, facts), *_unlooked(parts), *_senseless(parts)]
+        gaps = [*_add_contents(parts, facts), *_unlooked(parts), *_senseless(parts, found)]
         gaps += _add_capabilities(parts, facts)
         for name in ("listed", "rights", "roots"):
             gaps += walked(parts, name) if name in parts or name == "rights" else ()
@@ -292,10 +293,9 @@ def _without_told(parts: Mapping[str, Part], facts: Found) -> Found:
     return kept
 
 
-def _senseless(parts: Mapping[str, Part]) -> list[Gap]:
+def _senseless(parts: Mapping[str, Part], found: Mapping[str, Sized]) -> list[Gap]:
     """Return a gap when something was said of a file that cannot be read: it would be missing in silence."""
-    every = {name: told(parts, name) for name in ("listed", "roots", "rights")}
-    odd = [name for name, part in every.items() if sum(1 for _ in _files(part)) < part.stdout.count(b"\0") // 2]
+    odd = [name for name, every in found.items() if len(every) < told(parts, name).stdout.count(b"\0") // 2]
     return [Gap(reason=f"what was said of a file makes no sense, in the part {odd[0]!r}")] if odd else []
 
 
