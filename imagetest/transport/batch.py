@@ -80,7 +80,7 @@ class Batch:
     def script(self, *, sudo: bool = False, seconds: float | None = None) -> str:
         """Return the whole script; with `sudo`, all of it runs as root, or not at all when sudo asks for a password.
 
-        It ends after `seconds` by itself.
+        It ends by itself, some seconds after `seconds`.
         """
         head = PREAMBLE.replace("PART_LIMIT", str(PART_LIMIT)).replace("COMPLAINT_LIMIT", str(COMPLAINT_LIMIT))
         head = head.replace("MARK", self._mark)
@@ -90,7 +90,10 @@ class Batch:
         if not sudo and seconds is None:
             return whole
         quoted = whole.replace("'", "'\"'\"'")
-        bound = "set -- /bin/sh\n" if seconds is None else BOUNDED.replace("SECONDS", str(math.ceil(seconds) + MARGIN_SECONDS))
+        if seconds is None:
+            bound = "set -- /bin/sh\n"
+        else:
+            bound = BOUNDED.replace("SECONDS", str(math.ceil(seconds) + MARGIN_SECONDS))
         return f"{bound}{ROOT if sudo else ''}exec \"$@\" -c '{quoted}'"
 
     def parts(self, answer: Answer) -> dict[str, dict[str, Part]]:
