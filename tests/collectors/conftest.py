@@ -35,14 +35,14 @@ def boots(driver: DockerDriver, tmp_path_factory: pytest.TempPathFactory) -> Boo
     return boot
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # other packages hold that nothing is left, in the same process
 def machine(dockyard: Dockyard, boots: Boots) -> Iterator[Machine]:
     """Give a machine with systemd that tests only look at."""
     with boots(dockyard.build(*INIT)) as up:
         yield up
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def login(dockyard: Dockyard, boots: Boots) -> Iterator[Machine]:
     """Give a machine on which an ordinary user asks."""
     with boots(dockyard.build(*server("RUN useradd -m -s /bin/bash alice")), user="alice") as up:

@@ -51,7 +51,7 @@ def well_ended(ended: Ended, project: Project) -> None:
     assert "Traceback (most recent call last)" not in ended.text, ended.text
     assert "INTERNALERROR" not in ended.text, ended.text
     assert ended.code == 2, ended.text
-    assert "promoted" not in ended.text
+    assert "promoted to" not in ended.text
 
 
 @pytest.mark.parametrize("part", range(PARTS))
