@@ -162,7 +162,7 @@ def workshop_in(folder: Path, dockyard: Dockyard) -> Iterator[Workshop]:
     eventually(lambda: not left(), seconds=5)
     remains = left()
     shutil.rmtree(scratch)
-    assert remains == []
+    assert remains == [], remains
 
 
 def eventually(condition: Callable[[], object], *, seconds: float = 30) -> bool:

@@ -124,6 +124,7 @@ class PackerBuilder:
         chosen = next(one for one in template.sources if one.name == source)
 
         def path(folder: Path) -> Path:
+            folder.mkdir()
             return derived.write(template, chosen, folder, path=order.template, base=base)
 
         made = self._run(
@@ -155,8 +156,7 @@ class PackerBuilder:
             _scratch(claim) as scratch,
             log.open("w", encoding="utf-8") as file,
         ):
-            (folder := Path(scratch) / "template").mkdir()
-            found = path(folder)
+            found = path(Path(scratch) / "template")
 
             def run(argv: list[str]) -> int:
                 def hear(line: bytes) -> None:
