@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import select
+import threading
 import time
 from dataclasses import dataclass
 
@@ -60,6 +60,7 @@ class Shell:
         try:
             with interrupts.held():
                 self._channel = transport.open_session(timeout=timeout)
+                self._news = _News(self._channel)
                 self._channel.exec_command(AS_ROOT if sudo else "exec /bin/sh")
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise MachineLostError(f"no shell could be started: {error}") from error
@@ -134,21 +135,48 @@ class Shell:
         interrupts.checkpoint()
         if time.monotonic() >= deadline:
             raise TimeoutError
+        self._news.clear()  # before the look, so that what comes after it is not missed
         if self._channel.recv_ready() or self._channel.recv_stderr_ready():
             return True
         if self._channel.closed or self._channel.eof_received:
             return self._channel.recv_ready() or self._channel.recv_stderr_ready()
         ended = self._channel.exit_status_ready()
         until = min(deadline, time.monotonic() + LAST_WORDS_SECONDS) if ended else deadline
-        ready = select.poll()
-        ready.register(self._channel.fileno(), select.POLLIN)
-        while not ready.poll(max(1, min(until - time.monotonic(), INTERRUPTIBLE_SECONDS) * 1000)):
+        while not self._news.wait(max(0.001, min(until - time.monotonic(), INTERRUPTIBLE_SECONDS))):
             interrupts.checkpoint()
             if time.monotonic() >= until:
                 if ended:
                     return False
                 raise TimeoutError
         return True
+
+
+class _News(threading.Event):
+    """Set when something comes on either stream, or a stream ends.
+
+    `Channel.fileno` would say so too, but paramiko may write to that descriptor's number after it was closed, when it
+    is another connection's already (seen with 5.1: a timeout under load broke the SSH connection beside it).
+    """
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        super().__init__()
+        channel.in_buffer.set_event(_Setter(self))
+        channel.in_stderr_buffer.set_event(_Setter(self))
+
+
+class _Setter(threading.Event):
+    """What one buffer may do with the event that two share: an empty one does not silence the other."""
+
+    def __init__(self, event: threading.Event) -> None:
+        super().__init__()
+        self._shared = event
+
+    def set(self) -> None:
+        """Say that there is something."""
+        self._shared.set()
+
+    def clear(self) -> None:
+        """Do nothing: who waits clears it."""
 
 
 class _EndedError(Exception):
