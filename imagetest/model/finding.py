@@ -53,6 +53,8 @@ class Command:
     machine: str = ""
     """Which machine it ran on: empty for the booted instance, `at rest` for the image before its first boot, and the
     name of a throwaway of the check's own, such as `throwaway 2`."""
+    remembered: bool = False
+    """Whether the answer was known already, from another check or from asking ahead; then `started` says since when."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

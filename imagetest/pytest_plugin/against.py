@@ -19,8 +19,8 @@ from imagetest.policy import parity
 from imagetest.policy.parity import Answer
 from imagetest.pytest_plugin.live import live_hosts
 from imagetest.pytest_plugin.observing import Observation, merged
-from imagetest.transport.backend import Machine
 from imagetest.transport.existing import Roads
+from imagetest.transport.line import Machine
 
 ROOT = "root"
 
@@ -66,7 +66,7 @@ class Against:
         """Connect to a live host. Raises UnreachableError."""
         one = self._hosts[name]
         transport = self._roads[one.environment.name].dial(one.host)
-        return Machine(transport=transport, sudo=one.environment.sudo, timeout=one.environment.timeout)
+        return Machine(transport=transport, sudo=one.environment.sudo, timeout=one.environment.timeout, remember=False)
 
     def lost(self, name: str, message: str) -> None:
         """Note that a live host stopped answering; the others go on."""

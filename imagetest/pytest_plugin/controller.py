@@ -37,7 +37,8 @@ from imagetest.pytest_plugin.observing import Observer, merged, observed
 from imagetest.pytest_plugin.parities import Parities
 from imagetest.pytest_plugin.runs import Run, open_run
 from imagetest.pytest_plugin.throwaways import THROWAWAYS, Throwaways
-from imagetest.transport.backend import NAME, Machine, Switchboard
+from imagetest.transport.backend import NAME, Switchboard
+from imagetest.transport.line import Machine
 from imagetest.transport.recorder import Recorder
 
 
@@ -78,6 +79,8 @@ class Controller:
         self._at_rest: set[str] = set()
         """The images that some test wants at rest."""
         self._throwaways: Throwaways | None = None
+        self._waiting: dict[str, list[str]] = {}
+        """By image, the tests that may not have run yet, the first of them last."""
         self._watched: dict[str, list[str]] = {}
         """By image, the checks that judge whether all others changed it."""
         self._parities = Parities(self.targets, self.settings, against=option.against, platforms=option.platform_parity)
@@ -86,7 +89,9 @@ class Controller:
         self._direct_tests(config)
         self._recorder = Recorder(self._redact)
         self._observer = Observer(self._recorder, self._redact)
-        self._switchboard = Switchboard(machine=self._machine, recorder=self._recorder, on_lost=self._lost)
+        self._switchboard = Switchboard(
+            machine=self._machine, recorder=self._recorder, on_lost=self._lost, remember=not option.ask_always
+        )
         switch.install(config, self._switchboard, self._observer, self.catalogue)
         interrupts.install()
         config.add_cleanup(lambda: interrupts.retire(ending=_is_the_program()))
@@ -188,8 +193,16 @@ class Controller:
     def pytest_runtest_logfinish(self) -> None:
         """Remove the instances whose last test has run, so that many images never stand at once."""
         for name in self.machines.up() if self._machines and not self._distributed else []:
-            if all(one in self._checks(name) or found.deselected for one, found in self.collected[name].items()):
+            if self._is_through(name):
                 self._dismiss(name)
+
+    def _is_through(self, name: str) -> bool:
+        """Say whether each test of an image has run; each is looked at once, however many there are."""
+        found = self.collected[name].items()
+        waiting = self._waiting.setdefault(name, [one for one, test in reversed(found) if not test.deselected])
+        while waiting and waiting[-1] in self._checks(name):
+            waiting.pop()
+        return not waiting
 
     def _checks(self, name: str) -> dict[str, Check]:
         verification = self.machines.verifications.get(name)
@@ -329,7 +342,7 @@ class Controller:
     def _close(self) -> None:
         """Remove whatever is still there, once, however the run ended."""
         atexit.unregister(self._close)
-        self._switchboard.hang_up()
+        self._switchboard.close()
         self._parities.close()
         if self._machines is not None:
             self.ending.leaks += [error.explain() for error in self._machines.close()]

@@ -23,7 +23,8 @@ from imagetest.ports import Booted, Driver, Progress
 from imagetest.pytest_plugin.handover import Handover, Handovers
 from imagetest.pytest_plugin.throwaways import Throwaways
 from imagetest.transport import connection
-from imagetest.transport.backend import REST, Machine, Switchboard
+from imagetest.transport.backend import REST, Switchboard
+from imagetest.transport.line import Machine
 from imagetest.transport.shell import Shell
 
 

@@ -40,7 +40,7 @@ class Observer:
 
     def __init__(self, recorder: Recorder, redact: Callable[[str], str]) -> None:
         self._recorder = recorder
-        self._redact = redact
+        self.redact = redact
         self.lost: dict[str, str] = {}
 
     @pytest.hookimpl(wrapper=True)
@@ -67,7 +67,7 @@ class Observer:
         return report
 
     def _clean(self, text: str, cap: int) -> str:
-        whole = self._redact(text.encode("utf-8", "backslashreplace").decode())
+        whole = self.redact(text.encode("utf-8", "backslashreplace").decode())
         return whole if len(whole) <= cap else whole[:cap] + " ..."
 
 

@@ -43,6 +43,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="hold the images of one template against each other, fact by fact",
     )
+    group.addoption(
+        "--ask-always", action="store_true",
+        help="ask the machine for every answer each time, instead of remembering and asking ahead what only looks",
+    )  # fmt: skip
     group.addoption("--rebake", action="store_true", help="bake even if nothing changed since the last bake")
     group.addoption(
         "--report-dir", metavar="DIR", help="write the reports into DIR (default: .imagetest/runs/ID, linked as latest)"

@@ -10,6 +10,7 @@ import testinfra.backend
 from testinfra.host import Host
 
 from imagetest.pytest_plugin.binding import Catalogue, image_of
+from imagetest.pytest_plugin.foresight import Foresight
 from imagetest.pytest_plugin.live import looks_only
 from imagetest.pytest_plugin.mutating import Mutating
 from imagetest.pytest_plugin.observing import Observer
@@ -31,6 +32,7 @@ def install(config: pytest.Config, switchboard: Switchboard, observer: Observer,
         config.pluginmanager.register(AllureEvidence(folder, catalogue), ALLURE)
     config.pluginmanager.register(observer, "imagetest-observer")
     config.pluginmanager.register(Mutating(), "imagetest-mutating")
+    config.pluginmanager.register(Foresight(config, switchboard, observer.redact), "imagetest-foresight")
     config.pluginmanager.register(catalogue, "imagetest-catalogue")
 
 

@@ -30,7 +30,8 @@ from imagetest.policy import drift as judge
 from imagetest.policy.wording import unread_words, words
 from imagetest.ports import Booted, Progress
 from imagetest.pytest_plugin.errands import Errands
-from imagetest.transport.backend import Backend, Machine, Switchboard
+from imagetest.transport.backend import Backend, Switchboard
+from imagetest.transport.line import Machine
 from imagetest.transport.shell import Answer
 
 THROWAWAYS: pytest.StashKey[Callable[[], Throwaways]] = pytest.StashKey()

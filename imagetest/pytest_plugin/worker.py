@@ -23,7 +23,9 @@ from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, im
 from imagetest.pytest_plugin.changes import judges_of
 from imagetest.pytest_plugin.observing import Observer
 from imagetest.pytest_plugin.throwaways import THROWAWAYS, Throwaways
-from imagetest.transport.backend import REST, Machine, Switchboard
+from imagetest.transport.backend import REST, Switchboard
+from imagetest.transport.line import Machine
+from imagetest.transport.questions.memory import Touched
 from imagetest.transport.recorder import Recorder
 
 
@@ -46,7 +48,10 @@ class Worker:
         )  # fmt: skip
         recorder = Recorder(self._redact)
         self._observer = Observer(recorder, self._redact)
-        self._switchboard = Switchboard(machine=self._machine, recorder=recorder, on_lost=self._lost)
+        self._switchboard = Switchboard(
+            machine=self._machine, recorder=recorder, on_lost=self._lost, touched=Touched(self._folder),
+            remember=not config.option.ask_always,
+        )  # fmt: skip
         switch.install(config, self._switchboard, self._observer, Catalogue(settings.library))
         self._collected: list[dict[str, object]] = []
         interrupts.install()
@@ -123,7 +128,7 @@ class Worker:
         output["imagetest_leaks"] = [error.explain() for error in self._close()]
 
     def _close(self) -> list[LeakError]:
-        self._switchboard.hang_up()
+        self._switchboard.close()
         leaks = self._throwaways.close() if "_throwaways" in self.__dict__ else []
         return leaks + self._fleet.close()
 

@@ -1,20 +1,22 @@
-"""The testinfra backend that speaks to instances: one connection, one shell, every command recorded."""
+"""The testinfra backend that speaks to instances, through one switchboard that remembers and records."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import paramiko
 from testinfra.backend import base
 
 from imagetest.errors import MachineLostError
-from imagetest.model.instance import Address
-from imagetest.transport import connection
+from imagetest.transport.line import Line, LostForGoodError, Machine
+from imagetest.transport.questions.ahead import errands
+from imagetest.transport.questions.looking import Look, look
+from imagetest.transport.questions.memory import Clock, Memory, Touched
+from imagetest.transport.questions.sudo import innermost
 from imagetest.transport.recorder import Recorder
-from imagetest.transport.shell import Answer, CommandTimeoutError, Shell
+from imagetest.transport.shell import Answer
 
 NAME = "imagetest"
 """Hosts are written `imagetest://NAME`, with the name of an image under test."""
@@ -25,123 +27,138 @@ REST = "+at-rest"
 LIVE = "+on-"
 """What stands between the name of an image and that of a live host that is held against it."""
 
-COMMAND_SECONDS = 120.0
-"""How long a command of a check may run when nobody says."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """A machine that can be spoken to."""
-
-    address: Address | None = None
-    """None where there is a connection already, which cannot be made again."""
-    transport: paramiko.Transport | None = None
-    """A connection that is open already."""
-    timeout: float = COMMAND_SECONDS
-    """Seconds that one command may take."""
-    sudo: bool = False
-    """Whether commands run as root, by a sudo that asks for no password."""
-
 
 class Switchboard:
-    """Knows where each image under test answers, and where commands are recorded."""
+    """Knows where each image under test answers, what it said already, and where commands are recorded."""
 
     def __init__(
-        self, *, machine: Callable[[str], Machine], recorder: Recorder, on_lost: Callable[[str, str], None]
+        self,
+        *,
+        machine: Callable[[str], Machine],
+        recorder: Recorder,
+        on_lost: Callable[[str, str], None],
+        touched: Touched | None = None,
+        remember: bool = True,
     ) -> None:
-        self.machine = machine
+        """With `remember` off, every question is asked of the machine itself, each time."""
         self.recorder = recorder
         self.on_lost = on_lost
+        self.clock = Clock()
+        self.heard: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+        """By machine and check, what was asked that only looks, in order: what the next run may ask ahead."""
+        self._machine = machine
+        self._touched = Touched() if touched is None else touched
         self._lines: dict[str, Line] = {}
+        self._memories: dict[str, Memory] = {}
+        self._check = ""
+        self._remember = remember
+
+    def begin(self, check: str) -> None:
+        """Note that another check begins."""
+        self._check = check
+        self.clock.begin()
 
     def line(self, name: str) -> Line:
         """Return the line to a machine; it connects when the first command runs."""
         if name not in self._lines:
-            self._lines[name] = Line(self, name)
+            self._lines[name] = Line(name, self._machine)
         return self._lines[name]
 
-    def hang_up(self, name: str | None = None) -> None:
-        """Close every connection, or that to one machine; the next command to it opens another."""
-        for one in [*self._lines] if name is None else [name]:
-            line = self._lines.pop(one, None)
-            if line is not None:
-                line.close()
+    def ask(self, name: str, command: str) -> Answer:
+        """Run a command on a machine, or tell what it answered before, and record it.
 
-
-class Line:
-    """A connection to one machine that is opened on demand and never repeats a command by itself."""
-
-    def __init__(self, switchboard: Switchboard, name: str) -> None:
-        self._switchboard = switchboard
-        self._name = name
-        self._place = _place(name)
-        self._machine: Machine | None = None
-        self._transport: paramiko.Transport | None = None
-        self._shell: Shell | None = None
-        self._lost: str = ""
-
-    def run(self, command: str) -> Answer:
-        """Run a command and record it.
-
-        Raises MachineLostError when the machine does not answer, at once from then on, and CommandTimeoutError.
+        Raises MachineLostError when the machine does not answer, CommandTimeoutError and TooMuchOutputError.
         """
-        if self._lost:
-            raise MachineLostError(self._lost)
-        started, clock = time.time(), time.monotonic()
-        answer: Answer | None = None
-        try:
-            shell, machine = self._open()
-            started, clock = time.time(), time.monotonic()  # connecting is not what the command costs
-            answer = shell.run(command, timeout=machine.timeout)
-        except CommandTimeoutError:
-            self._shell = None
-            raise
-        except MachineLostError as error:
-            self._lost = f"{self._name!r} was lost: {error}"
-            if not self._is_a_checks_own:  # else it is the check's own error, and nobody else's
-                self._switchboard.on_lost(self._name.removesuffix(REST), self._lost)
-            raise MachineLostError(self._lost) from error
-        finally:
-            self._switchboard.recorder.record(
-                command, answer, started=started, seconds=time.monotonic() - clock, machine=self._place
-            )
+        seen, memory = look(innermost(command)), self._memory(name)
+        if seen is Look.STATE:
+            self.heard[name][self._check][command] = None
+            known = memory.recall(command)
+            if known is not None:
+                self._record(name, command, known.answer, started=known.asked, remembered=True)
+                return known.answer
+        elif seen is None:
+            memory.change()
+        answer, asked = self._run(name, command, memory)
+        if seen is Look.STATE and self._remembers(name):
+            memory.learn(command, answer, asked)
         return answer
 
-    def shell(self) -> Shell:
-        """Return a shell besides the one for commands, of which nothing is recorded; whoever asks closes it.
+    def expect(self, name: str, questions: Iterable[str]) -> None:
+        """Ask a machine ahead of time what it will be asked; what cannot be had so is asked when it is needed."""
+        line, memory = self.line(name), self._memory(name)
+        asked = time.time()
+        try:
+            todo = errands(questions) if memory.holds and self._remembers(name) else []
+            answers = line.side_by_side([one.command for one in todo]) if todo else []
+        except MachineLostError:
+            return  # the first check that asks hears it
+        for errand, answer in zip(todo, answers, strict=True):
+            if answer is not None:
+                memory.expect(errand.answers(answer), asked)
 
-        Raises MachineLostError when the machine does not answer.
-        """
-        if self._lost:
-            raise MachineLostError(self._lost)
-        self._open()
-        assert self._machine is not None  # noqa: S101 - told to the type checker
-        assert self._transport is not None  # noqa: S101 - told to the type checker
-        return Shell(self._transport, sudo=self._machine.sudo)
-
-    @property
-    def _is_a_checks_own(self) -> bool:
-        return "+" in self._name and REST not in self._name and LIVE not in self._name
+    def hang_up(self, name: str) -> None:
+        """Close the connection to a machine that is about to be another, or was; the next command opens another."""
+        self._memory(name).change()
+        line = self._lines.pop(name, None)
+        if line is not None:
+            line.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._transport is not None:
-            self._transport.close()
-        self._transport = self._shell = None
+        """Close every connection."""
+        for line in self._lines.values():
+            line.close()
+        self._lines = {}
 
-    def _open(self) -> tuple[Shell, Machine]:
-        machine = self._machine = self._machine or self._switchboard.machine(self._name)
-        if self._transport is None:
-            self._transport = machine.transport or _connect(machine)
-        if self._shell is None:
-            self._shell = Shell(self._transport, sudo=machine.sudo)
-        return self._shell, machine
+    def _remembers(self, name: str) -> bool:
+        return self._remember and self.line(name).machine.remember
+
+    def _memory(self, name: str) -> Memory:
+        if name not in self._memories:
+            self._memories[name] = Memory(name, touched=self._touched, clock=self.clock)
+        return self._memories[name]
+
+    def _run(self, name: str, command: str, memory: Memory) -> tuple[Answer, float]:
+        """Run a command; return its answer and the POSIX time at which it began."""
+        line = self.line(name)
+        if line.lost:
+            raise LostForGoodError(line.lost)
+        began, answer = time.monotonic(), None
+        started, clock = time.time(), began
+        connections = line.connections
+        try:
+            line.open()
+            started, clock = time.time(), time.monotonic()  # connecting is not what the command costs
+            if connections and line.connections != connections:
+                memory.change()
+            answer = line.run(command)
+        except LostForGoodError as error:
+            if not _is_a_checks_own(name):  # else it is the check's own error, and nobody else's
+                self.on_lost(name.removesuffix(REST), str(error))
+            raise
+        finally:
+            if answer is None:
+                memory.change()
+            self._record(name, command, answer, started=started, seconds=time.monotonic() - clock)
+            self.clock.asked(time.monotonic() - began)
+        return answer, started
+
+    def _record(
+        self,
+        name: str,
+        command: str,
+        answer: Answer | None,
+        *,
+        started: float,
+        seconds: float = 0,
+        remembered: bool = False,
+    ) -> None:
+        self.recorder.record(
+            command, answer, started=started, seconds=seconds, machine=_place(name), remembered=remembered
+        )
 
 
-def _connect(machine: Machine) -> paramiko.Transport:
-    if machine.address is None:
-        raise MachineLostError("the connection is closed")
-    return connection.connect(machine.address)
+def _is_a_checks_own(name: str) -> bool:
+    return "+" in name and REST not in name and LIVE not in name
 
 
 def _place(name: str) -> str:
@@ -164,7 +181,7 @@ class Backend(base.BaseBackend):
         if self.switchboard is None:
             raise MachineLostError(f"no instance of {self.hostname!r} was booted")
         text = self.get_command(command, *args)
-        answer = self.switchboard.line(self.hostname).run(text)
+        answer = self.switchboard.ask(self.hostname, text)
         return self.result(answer.exit_code, self.encode(text), answer.stdout, answer.stderr)
 
     def decode(self, data: bytes) -> str:
@@ -174,3 +191,8 @@ class Backend(base.BaseBackend):
     def encode(self, data: str) -> bytes:
         """Write a command as it will be sent."""
         return data.encode("utf-8", "surrogateescape")
+
+    def reconnect(self) -> None:
+        """Close the connection, for a check that has rebooted its machine; the next command opens another."""
+        if self.switchboard is not None:
+            self.switchboard.hang_up(self.hostname)

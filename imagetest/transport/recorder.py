@@ -57,7 +57,16 @@ class Recorder:
         here.drifts += evidence.drifts
         here.boots += evidence.boots
 
-    def record(self, command: str, answer: Answer | None, *, started: float, seconds: float, machine: str = "") -> None:
+    def record(
+        self,
+        command: str,
+        answer: Answer | None,
+        *,
+        started: float,
+        seconds: float,
+        machine: str = "",
+        remembered: bool = False,
+    ) -> None:
         """Add a command; `started` is a POSIX time, and no answer means that none came."""
         self._evidence.commands.append(
             Command(
@@ -68,6 +77,7 @@ class Recorder:
                 started=datetime.fromtimestamp(started, UTC),
                 seconds=round(seconds, 6),
                 machine=machine,
+                remembered=remembered,
             )
         )
 

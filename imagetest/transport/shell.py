@@ -6,20 +6,32 @@ import os
 import re
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import paramiko
 
 from imagetest.errors import MachineLostError
 from imagetest.execute.interrupts import interrupts
+from imagetest.transport.ending import end
 
 CHUNK = 65536
 
 INTERRUPTIBLE_SECONDS = 0.1
 """How long an interrupt may wait for this module to come to a safe place."""
 
+PLAIN = "exec /bin/sh"
+"""Starts a shell, whatever the login shell is."""
+
 AS_ROOT = "exec /bin/sh -c 'test $(id -u) = 0 && exec /bin/sh; exec sudo -n /bin/sh'"
 """Becomes root's shell, whatever the login shell is; root itself needs no sudo."""
+
+SEND_LIMIT = 256 * 1024
+"""Characters of commands that are sent before the answer to the first of them is read."""
+
+FRAME = 300
+"""Characters, about, that stand around a command."""
 
 LAST_WORDS_SECONDS = 0.5
 """A server may tell a shell's exit code before the last that the shell said."""
@@ -32,6 +44,10 @@ class Answer:
     exit_code: int
     stdout: bytes
     stderr: bytes
+
+
+class NoSessionError(MachineLostError):
+    """The SSH server opens no more sessions on this connection (`MaxSessions`)."""
 
 
 class CommandTimeoutError(Exception):
@@ -50,42 +66,72 @@ class Shell:
     what an earlier command left running may go on writing.
     """
 
-    def __init__(self, transport: paramiko.Transport, *, timeout: float = 30, sudo: bool = False) -> None:
-        """Start the shell; a banner that a login shell prints is thrown away.
+    def __init__(
+        self, transport: paramiko.Transport, *, timeout: float = 30, start: str = PLAIN, alone: bool = False
+    ) -> None:
+        """Start the shell by the command `start`; a banner that a login shell prints is thrown away.
 
-        With `sudo` it runs as root, where sudo asks for no password.
-        Raises MachineLostError when no shell answers within `timeout` seconds.
+        With `alone` the connection is its own, and closed with it.
+
+        Raises NoSessionError when the server opens no more sessions, and MachineLostError when no shell answers within
+        `timeout` seconds.
         """
-        self._mark = os.urandom(16).hex()
+        self._transport = transport
+        self._start = start
+        self._alone = alone
+        self._secret = os.urandom(16).hex()
+        self._commands = 0
+        self._read_on = (b"", b"")
+        """What came behind the last answer: the beginning of the next."""
         try:
             with interrupts.held():
                 self._channel = transport.open_session(timeout=timeout)
                 self._news = _News(self._channel)
-                self._channel.exec_command(AS_ROOT if sudo else "exec /bin/sh")
+                self._channel.exec_command(start)
+        except paramiko.ChannelException as error:
+            raise NoSessionError(f"the SSH server opens no more sessions: {error}") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise MachineLostError(f"no shell could be started: {error}") from error
+        self._pid = 0
         try:
-            self.run(":", timeout=timeout)
+            self._pid = int(self.run("echo $PPID", timeout=timeout).stdout)
         except CommandTimeoutError as error:
             raise MachineLostError(f"/bin/sh did not answer within {timeout:g} seconds") from error
+        except ValueError as error:
+            raise MachineLostError("what answers is no POSIX shell") from error
 
     def run(self, command: str | bytes, *, timeout: float, limit: int | None = None) -> Answer:
         """Run a command to its end.
 
         Raises CommandTimeoutError after `timeout` seconds and TooMuchOutputError when it says more than `limit` bytes,
-        after either of which this shell is of no more use, and MachineLostError when the connection ends.
+        after either of which the command is ended where it runs and this shell is of no more use, and MachineLostError
+        when the connection ends.
         """
+        return next(self._ask([command], timeout, limit))
+
+    def run_all(self, commands: Sequence[str], *, timeout: float, limit: int | None = None) -> Iterator[Answer]:
+        """Run commands one after the other, without waiting for an answer before the next is sent.
+
+        Raises what `run` raises; what was answered before that was given.
+        """
+        for some in _portions(commands):
+            yield from self._ask(some, timeout, limit)
+
+    def _ask(self, commands: Sequence[str | bytes], timeout: float, limit: int | None) -> Iterator[Answer]:
+        """Send commands, and give their answers as they come; each may take `timeout` seconds."""
+        marks = [self._next_mark() for _ in commands]
         try:
             with interrupts.held():
                 self._channel.settimeout(timeout)
-                self._send(self._framed(command))
-                return self._answer(time.monotonic() + timeout, limit)
-        except TooMuchOutputError:
-            self.close()
-            raise
+                self._send(b"".join(map(_framed, commands, marks)))
+            for mark in marks:
+                with interrupts.held():
+                    answer = self._answer(mark, time.monotonic() + timeout, limit)
+                yield answer
+        except TooMuchOutputError as error:
+            raise TooMuchOutputError(f"{error}{self._give_up()}") from error
         except TimeoutError as error:
-            self.close()
-            raise CommandTimeoutError(f"no answer within {timeout:g} seconds") from error
+            raise CommandTimeoutError(f"no answer within {timeout:g} seconds{self._give_up()}") from error
         except _EndedError as error:
             raise MachineLostError(str(error)) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -96,16 +142,29 @@ class Shell:
 
         OpenSSH ends nothing then: a command that still runs goes on until it is done, or writes to what is closed.
         """
-        self._channel.close()
+        with suppress(EOFError, OSError, paramiko.SSHException):  # the connection may be gone by now
+            self._channel.close()
+        if self._alone:
+            self._transport.close()
 
-    def _framed(self, command: str | bytes) -> bytes:
-        raw = command if isinstance(command, bytes) else command.encode("utf-8", "surrogateescape")
-        quoted = raw.replace(b"'", b"'\"'\"'")
-        head = f"printf '%s\\n' {self._mark}; printf '%s\\n' {self._mark} >&2; /bin/sh -c '"
-        tail = (
-            f"' </dev/null; set -- $?; printf '\\n%s %d\\n' {self._mark} $1; printf '\\n%s %d\\n' {self._mark} $1 >&2\n"
-        )
-        return head.encode() + quoted + tail.encode()
+    @property
+    def closed(self) -> bool:
+        """Say whether it is of no more use."""
+        return bool(self._channel.closed or self._channel.eof_received)
+
+    def _give_up(self) -> str:
+        """End what runs, and say what is to be said of it; the shell's own channel may be the only one it gets."""
+        with suppress(EOFError, OSError, paramiko.SSHException):
+            self._channel.close()
+        with interrupts.held():
+            ended = bool(self._pid) and end(self._transport, self._pid, start=self._start)
+        self.close()
+        return "" if ended else ", and it may still run there"
+
+    def _next_mark(self) -> str:
+        """Return what will stand around one command's output, and no other's."""
+        self._commands += 1
+        return f"{self._secret}{self._commands:08x}"
 
     def _send(self, data: bytes) -> None:
         try:
@@ -115,9 +174,9 @@ class Shell:
         except OSError:
             return  # it ended before it heard us: what it said instead is still to be read
 
-    def _answer(self, deadline: float, limit: int | None) -> Answer:
+    def _answer(self, mark: str, deadline: float, limit: int | None) -> Answer:
         """Read both streams as they come: one left unread would fill the window that they share, and stop the other."""
-        out, err = _Stream(self._mark), _Stream(self._mark)
+        out, err = _Stream(mark, self._read_on[0]), _Stream(mark, self._read_on[1])
         while out.exit_code is None or err.exit_code is None:
             if not self._wait(deadline):
                 said = " ".join((err.refusal() or out.refusal()).split())[-300:]
@@ -128,6 +187,7 @@ class Shell:
                 err.add(self._channel.recv_stderr(CHUNK))
             if limit is not None and out.size + err.size > limit:
                 raise TooMuchOutputError(f"more than {limit} bytes of output")
+        self._read_on = (out.rest(), err.rest())
         return Answer(exit_code=out.exit_code, stdout=out.content(), stderr=err.content())
 
     def _wait(self, deadline: float) -> bool:
@@ -149,6 +209,28 @@ class Shell:
                     return False
                 raise TimeoutError
         return True
+
+
+def _portions(commands: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Divide commands so that what is sent at once fits into the window of an SSH channel, and no side waits."""
+    portion: list[str] = []
+    length = 0
+    for command in commands:
+        length += len(command) + FRAME
+        if portion and length > SEND_LIMIT:
+            yield portion
+            portion, length = [], len(command) + FRAME
+        portion.append(command)
+    if portion:
+        yield portion
+
+
+def _framed(command: str | bytes, mark: str) -> bytes:
+    raw = command if isinstance(command, bytes) else command.encode("utf-8", "surrogateescape")
+    quoted = raw.replace(b"'", b"'\"'\"'")
+    head = f"printf '%s\\n' {mark}; printf '%s\\n' {mark} >&2; /bin/sh -c '"
+    tail = f"' </dev/null; set -- $?; printf '\\n%s %d\\n' {mark} $1; printf '\\n%s %d\\n' {mark} $1 >&2\n"
+    return head.encode() + quoted + tail.encode()
 
 
 class _News(threading.Event):
@@ -186,20 +268,21 @@ class _EndedError(Exception):
 class _Stream:
     """What comes on one stream, of which the part between the two marks counts."""
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: str, begun: bytes) -> None:
         self._begin = f"{mark}\n".encode()
         self._end = re.compile(rb"\n%s (\d+)\n" % mark.encode())
         self._longest_end = len(mark) + 6
         self._data = bytearray()
-        self._length = 0
+        self._length = self._end_of_end = 0
         self.exit_code: int | None = None
+        self.add(begun)
 
     def add(self, chunk: bytes) -> None:
         """Add what came, and look for the end in what is new, so that a large output costs its size once."""
         seen = max(0, len(self._data) - self._longest_end)
         self._data += chunk
         if self.exit_code is None and (end := self._end.search(self._data, seen)):
-            self.exit_code, self._length = int(end[1]), end.start()
+            self.exit_code, self._length, self._end_of_end = int(end[1]), end.start(), end.end()
 
     @property
     def size(self) -> int:
@@ -209,6 +292,10 @@ class _Stream:
     def content(self) -> bytes:
         """Return what stands between the marks."""
         return bytes(memoryview(self._data)[self._data.index(self._begin) + len(self._begin) : self._length])
+
+    def rest(self) -> bytes:
+        """Return what came behind the end."""
+        return bytes(self._data[self._end_of_end :])
 
     def refusal(self) -> str:
         """Return what was said instead of starting the command, such as a login shell's farewell."""

@@ -1,0 +1,232 @@
+"""The line to one machine: a connection and its shells, opened on demand, and never a command that runs twice."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import cycle
+
+import paramiko
+
+from imagetest.errors import MachineLostError
+from imagetest.model.instance import Address
+from imagetest.transport import connection
+from imagetest.transport.questions.sudo import peel
+from imagetest.transport.shell import (
+    AS_ROOT,
+    PLAIN,
+    Answer,
+    CommandTimeoutError,
+    NoSessionError,
+    Shell,
+    TooMuchOutputError,
+)
+
+COMMAND_SECONDS = 120.0
+"""How long a command of a check may run when nobody says."""
+
+OUTPUT_LIMIT = 64 * 1024 * 1024
+"""Bytes that a command of a check may say; one that says more is ended."""
+
+RECONNECT_SECONDS = 5.0
+"""How long a machine whose connection broke may take to answer again."""
+
+CHANNELS = 3
+"""Shells on one connection at once, of the ten sessions that OpenSSH allows (`MaxSessions`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A machine that can be spoken to."""
+
+    address: Address | None = None
+    """None where there is a connection already, which cannot be made again."""
+    transport: paramiko.Transport | None = None
+    """A connection that is open already."""
+    timeout: float = COMMAND_SECONDS
+    """Seconds that one command may take."""
+    limit: int = OUTPUT_LIMIT
+    """Bytes that one command may say."""
+    sudo: bool = False
+    """Whether commands run as root, by a sudo that asks for no password."""
+    remember: bool = True
+    """Whether it changes by the checks alone, so that what it said once need not be asked again."""
+
+
+class LostForGoodError(MachineLostError):
+    """The machine does not answer any more."""
+
+
+class Line:
+    """Runs commands on one machine."""
+
+    def __init__(self, name: str, machine: Callable[[str], Machine]) -> None:
+        self._name = name
+        self._find = machine
+        self._machine: Machine | None = None
+        self._transport: paramiko.Transport | None = None
+        self._shells: dict[str, Shell] = {}
+        self._others: list[Shell] = []
+        self._refused: set[str] = set()
+        """Users whom sudo lets nobody become without a question."""
+        self.lost = ""
+        """Why it does not answer any more; empty while it does."""
+        self.connections = 0
+        """How often it was connected: it may have been rebooted between two."""
+
+    @property
+    def machine(self) -> Machine:
+        """Return what is known of the way to it. Raises MachineLostError when there is no such machine."""
+        self._machine = self._machine or self._find(self._name)
+        return self._machine
+
+    def open(self) -> None:
+        """Connect, unless it is connected. Raises LostForGoodError when it does not answer."""
+        if self.lost:
+            raise LostForGoodError(self.lost)
+        try:
+            self._connect()
+            self._shell(PLAIN)
+        except MachineLostError as error:
+            raise self._gone(error) from error
+
+    def run(self, command: str) -> Answer:
+        """Run a command, where it is for a user of sudo's in a shell that is that user's already.
+
+        Raises LostForGoodError when the machine does not answer any more, MachineLostError when this command was cut
+        off and the next one may run again, and CommandTimeoutError and TooMuchOutputError as a shell does.
+        """
+        self.open()
+        user, inner = peel(command)
+        start = PLAIN if user is None else _sudo(user)
+        if user is not None and not self._become(start):
+            inner, start = command, PLAIN  # sudo itself says why not
+        try:
+            return self._shell(start).run(inner, timeout=self.machine.timeout, limit=self.machine.limit)
+        except MachineLostError as error:
+            raise self._cut_off(error) from error
+
+    def side_by_side(self, commands: list[str]) -> list[Answer | None]:
+        """Run commands over several shells at once; None for one that came to no end."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        self.open()
+        shells = self._several(min(CHANNELS, len(commands)))
+        asked = [commands[first :: len(shells)] for first in range(len(shells))]
+        with ThreadPoolExecutor(max_workers=len(shells)) as pool:
+            answered = [iter(row) for row in pool.map(self._each, shells, asked)]
+        for extra in shells[1:]:
+            extra.close()
+        return [next(row) for _, row in zip(commands, cycle(answered), strict=False)]
+
+    def shell(self) -> Shell:
+        """Return a shell besides those for commands; whoever asks closes it.
+
+        Raises MachineLostError when the machine does not answer.
+        """
+        self.open()
+        assert self._transport is not None  # noqa: S101 - told to the type checker
+        start = AS_ROOT if self.machine.sudo else PLAIN
+        try:
+            return Shell(self._transport, start=start)
+        except NoSessionError:
+            if self.machine.address is None:
+                raise
+            return Shell(connection.connect(self.machine.address), start=start, alone=True)
+
+    def close(self) -> None:
+        """Close the connection; the next command opens another."""
+        if self._transport is not None:
+            self._transport.close()
+        self._transport, self._shells = None, {}
+
+    def _connect(self) -> None:
+        if self._transport is not None and self._transport.is_active():
+            return
+        self._shells = {}
+        self.connections += 1
+        if self.machine.transport is not None and self._transport is None:
+            self._transport = self.machine.transport
+        elif self.machine.address is not None:
+            self._transport = connection.connect(self.machine.address)
+        else:
+            raise MachineLostError("the connection is closed")
+
+    def _shell(self, start: str) -> Shell:
+        """Return the shell of a user; where the server allows but one session, the one before it ends."""
+        start = AS_ROOT if self.machine.sudo and start == PLAIN else start
+        shell = self._shells.get(start)
+        if shell is not None and not shell.closed:
+            return shell
+        assert self._transport is not None  # noqa: S101 - told to the type checker
+        try:
+            shell = Shell(self._transport, start=start)
+        except NoSessionError:
+            for other in self._shells.values():
+                other.close()
+            self._shells = {}
+            shell = _patiently(self._transport, start)
+        self._shells[start] = shell
+        return shell
+
+    def _become(self, start: str) -> bool:
+        """Say whether there is a shell of the user whom sudo is asked for."""
+        if start in self._refused:
+            return False
+        try:
+            self._shell(start)
+        except MachineLostError:
+            self._refused.add(start)
+            self.open()
+            return False
+        return True
+
+    def _several(self, count: int) -> list[Shell]:
+        assert self._transport is not None  # noqa: S101 - told to the type checker
+        shells = [self._shell(PLAIN)]
+        with suppress(MachineLostError):
+            while len(shells) < count:
+                shells.append(Shell(self._transport, start=AS_ROOT if self.machine.sudo else PLAIN))
+        return shells
+
+    def _each(self, shell: Shell, commands: list[str]) -> list[Answer | None]:
+        answers: list[Answer | None] = []
+        with suppress(MachineLostError, CommandTimeoutError, TooMuchOutputError):
+            # Nobody waits for these: who needs an answer that is missing asks again, and hears why.
+            answers += shell.run_all(commands, timeout=self.machine.timeout, limit=self.machine.limit)
+        return answers + [None] * (len(commands) - len(answers))
+
+    def _cut_off(self, error: MachineLostError) -> MachineLostError:
+        """Say what became of a command whose shell or connection ended under it.
+
+        It may have run, so it does not run again. Whether the machine itself is gone shows at once.
+        """
+        try:
+            self._connect()
+            self._shell(PLAIN)
+        except MachineLostError:
+            return self._gone(error)
+        return MachineLostError(f"the command was cut off: {error}")
+
+    def _gone(self, error: MachineLostError) -> LostForGoodError:
+        self.lost = f"{self._name!r} was lost: {error}"
+        return LostForGoodError(self.lost)
+
+
+def _sudo(user: str) -> str:
+    return f"exec sudo -n -u {shlex.quote(user)} /bin/sh" if user else "exec sudo -n /bin/sh"
+
+
+def _patiently(transport: paramiko.Transport, start: str) -> Shell:
+    """Start a shell as soon as the server has noticed that the one before it was closed."""
+    deadline = time.monotonic() + RECONNECT_SECONDS
+    while True:
+        try:
+            return Shell(transport, start=start)
+        except NoSessionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

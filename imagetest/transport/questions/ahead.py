@@ -1,0 +1,124 @@
+"""Ask for much at once: as few commands as possible for many questions, and their answers taken apart again."""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from imagetest.transport.questions.families import Family, Question, family_of
+from imagetest.transport.questions.looking import Look, look
+from imagetest.transport.questions.sudo import innermost, peel, wrap
+from imagetest.transport.questions.words import PIPE, pipeline
+from imagetest.transport.shell import Answer
+
+SCRIPT_LIMIT = 64 * 1024
+"""Characters of one command; Linux takes 131,072 bytes as one argument (MAX_ARG_STRLEN)."""
+
+CONTENT_LIMIT = 256 * 1024
+"""Bytes of a file that is read ahead of time; a larger one is read when somebody asks for it."""
+
+NOT_ASKED = 125
+"""What a guarded command exits with instead of being run."""
+
+READERS = {"cat", "grep", "md5sum", "sha1sum", "sha256sum", "sha512sum", "wc", "head", "tail"}
+"""Programs that read what they are given, which may only be a file: a pipe would be emptied, or wait for ever."""
+
+ASKED_ALONE = {"find", "ls"}
+"""Programs of which nobody knows what they cost; they are asked when somebody needs it."""
+
+Answers = dict[str, Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One command, and how its answer answers the questions that it is for."""
+
+    command: str
+    answers: Callable[[Answer], Answers]
+
+
+def errands(questions: Iterable[str]) -> list[Errand]:
+    """Return the commands that answer questions, those of one family together.
+
+    What is not known to only look is left out, and so is what is good for a moment only.
+    """
+    families: dict[tuple[str | None, int, str], dict[str, Question]] = defaultdict(dict)
+    known: dict[int, Family] = {}
+    alone = []
+    for text in dict.fromkeys(questions):
+        if look(innermost(text)) is not Look.STATE:
+            continue
+        user, inner = peel(text)
+        words = flat(inner)
+        found = family_of(words)
+        if found is not None:
+            family, question = found
+            known[id(family)] = family
+            families[user, id(family), question.group][text] = question
+        elif words[0] not in ASKED_ALONE:
+            alone.append(_one(text, user, inner, words))
+    together = [
+        _together(known[family], group, some, user)
+        for (user, family, group), asked in families.items()
+        for some in _portions(asked)
+    ]
+    return together + alone
+
+
+def flat(inner: str) -> list[str]:
+    """Return the words of a command, with those of its pipes."""
+    commands = pipeline(inner)
+    if not commands:
+        return [""]
+    return list(itertools.chain.from_iterable([*command, PIPE] for command in commands))[:-1]
+
+
+def _portions(asked: dict[str, Question]) -> Iterator[dict[str, Question]]:
+    """Divide questions so that no command becomes longer than it may; one name is asked about in one portion."""
+    portion: dict[str, Question] = {}
+    length, name = 0, ""
+    for text, question in sorted(asked.items(), key=lambda one: one[1].name):
+        if question.name != name:
+            length, name = length + len(question.name) + len("'' "), question.name
+            if length > SCRIPT_LIMIT:
+                yield portion
+                portion, length = {}, len(name)
+        portion[text] = question
+    if portion:
+        yield portion
+
+
+def _together(family: Family, group: str, asked: dict[str, Question], user: str | None) -> Errand:
+    names = list(dict.fromkeys(question.name for question in asked.values()))
+    command = family.command(group, names)
+
+    def answers(answer: Answer) -> Answers:
+        facts = family.facts(answer, names)
+        told = {text: family.tell(one, facts[one.name]) for text, one in asked.items() if one.name in facts}
+        return {text: one for text, one in told.items() if one is not None}
+
+    return Errand(command if user is None else wrap(command, user), answers)
+
+
+def _one(text: str, user: str | None, inner: str, words: list[str]) -> Errand:
+    paths = [word for word in words if word.startswith("/")] if words[0] in READERS else []
+    if not paths:
+        return Errand(text, lambda answer: {text: answer})
+    checks = " ".join(f"test -f {shlex.quote(path)} || exit {NOT_ASKED};" for path in paths)
+    if words[0] in {"cat", "head", "tail"}:
+        checks += " ".join(_is_small(path) for path in paths)
+    guarded = f"{checks} {inner}"
+
+    def answers(answer: Answer) -> Answers:
+        return {} if answer.exit_code == NOT_ASKED else {text: answer}
+
+    return Errand(guarded if user is None else wrap(guarded, user), answers)
+
+
+def _is_small(path: str) -> str:
+    return (
+        f' test "$({{ wc -c <{shlex.quote(path)}; }} 2>/dev/null)" -le {CONTENT_LIMIT} 2>/dev/null || exit {NOT_ASKED};'
+    )
