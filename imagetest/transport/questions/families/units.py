@@ -16,7 +16,9 @@ ENABLED = {"enabled": 0, "static": 0, "indirect": 0, "disabled": 1, "masked": 1}
 
 PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState")
 
-NAME = re.compile(r"[A-Za-z0-9:_.@][A-Za-z0-9:_.@-]*")
+NAME = re.compile(r"(?!.*@(\.|\Z))[A-Za-z0-9:_.][A-Za-z0-9:_.@-]*")
+"""A unit's name, and not that of a template such as `getty@.service`, which `systemctl show` refuses."""
+
 SUFFIX = re.compile(r".*\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)")
 
 

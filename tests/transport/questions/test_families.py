@@ -1,0 +1,163 @@
+"""What one command tells of all names reads, for each, as the answer that its own command gives: byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from imagetest.transport.questions.ahead import errands
+from imagetest.transport.questions.families import FAMILIES
+from imagetest.transport.questions.sudo import wrap
+from imagetest.transport.shell import Answer, Shell
+from tests.collectors.conftest import boots, driver, login, machine  # noqa: F401 - fixtures
+from tests.collectors.machines import Machine
+
+SECONDS = 30.0
+
+ODD = [
+    "/etc", "/nowhere", "/etc/passwd/below", "/etc/shadow", "/bin", "/tmp/a b", "/tmp/it's", "/tmp/-x", "/tmp/grün",
+    "/tmp/dangling", "/tmp/fifo", "/tmp/caf\udce9", "/run/systemd/private", "/root", "/tmp/tab\there", "/usr/bin/passwd",
+]  # fmt: skip
+
+PREPARE = """
+cd /tmp
+for name in 'a b' "it's" -x grün "$(printf 'caf\\351')" "$(printf 'tab\\there')"; do echo x >"./$name"; done
+ln -s nowhere dangling; mkfifo fifo; useradd -M ghost; echo 'ghost:x' >>/etc/subuid
+systemctl mask cron.service 2>/dev/null || true
+ln -s /lib/systemd/system/systemd-journald.service /etc/systemd/system/journal-alias.service
+printf '[Service]\\nExecStart=/bin/false\\n' >/etc/systemd/system/broken.service
+wanted='[Install]\\nWantedBy=multi-user.target\\n'
+printf "[Service]\\nExecStart=/bin/sleep infinity\\n$wanted" >/etc/systemd/system/up.service
+systemctl daemon-reload; systemctl start up; systemctl start broken; systemctl enable up 2>/dev/null; sleep 0.3
+"""
+
+
+@pytest.fixture(scope="module")
+def prepared(machine: Machine) -> Machine:  # noqa: F811
+    machine.run(PREPARE)
+    return machine
+
+
+@pytest.fixture(scope="module")
+def shell(prepared: Machine) -> Iterator[Shell]:
+    opened = Shell(prepared.transport)
+    yield opened
+    opened.close()
+
+
+def told_ahead(shell: Shell, questions: list[str]) -> dict[str, Answer]:
+    found: dict[str, Answer] = {}
+    asked = errands(questions)
+    for errand, answer in zip(asked, shell.run_all([one.command for one in asked], timeout=SECONDS), strict=True):
+        found |= errand.answers(answer)
+    return found
+
+
+def texts(kind: str, names: list[str]) -> list[str]:
+    return [text for name in names for family in FAMILIES for text in family.texts(kind, name)]
+
+
+def assert_alike(shell: Shell, questions: list[str], *, at_least: float) -> None:
+    """Ask ahead, then each by itself; `at_least` is the share that must have been answered ahead."""
+    ahead = told_ahead(shell, questions)
+    direct = dict(zip(questions, shell.run_all(questions, timeout=SECONDS), strict=True))
+
+    assert {text: answer for text, answer in ahead.items() if direct[text] != answer} == {}
+    assert len(ahead) >= at_least * len(set(questions))
+
+
+@pytest.mark.docker
+def test_packages_installed_removed_absent_and_strange(shell: Shell, prepared: Machine) -> None:
+    names = prepared.run("dpkg-query -W -f '${Package}\\n'").split()
+
+    assert_alike(shell, texts("package", [*names, "absent", "lib", "libc6", "awk", "mail-transport-agent"]), at_least=1)
+
+
+@pytest.mark.docker
+def test_files_of_every_kind(shell: Shell, prepared: Machine) -> None:
+    """Of one that is not there, stat says so itself; a tab in a name is not asked together."""
+    names = [name for name in prepared.run("find /etc -maxdepth 2").splitlines() if name != "/etc/mtab"][:150]
+
+    assert_alike(shell, texts("file", [*names, *ODD]), at_least=0.9)
+
+
+@pytest.mark.docker
+def test_units_in_every_state(shell: Shell, prepared: Machine) -> None:
+    """Aliases, units that are not there and such as are on their way say it themselves."""
+    listed = prepared.run("systemctl list-unit-files --no-legend --plain | cut -d' ' -f1").split()
+    bare = [name.removesuffix(".service") for name in listed if name.endswith(".service")]
+
+    assert_alike(shell, texts("service", [*listed, *bare[:20], "absent", "up", "broken", "getty@tty1"]), at_least=0.6)
+
+
+@pytest.mark.docker
+def test_users_and_groups(shell: Shell, prepared: Machine) -> None:
+    users = prepared.run("cut -d: -f1 /etc/passwd").split()
+    groups = prepared.run("cut -d: -f1 /etc/group").split()
+    shadow = [f"getent shadow {name}" for name in [*users, "nobody-here"]]
+
+    asked = texts("user", [*users, "nobody-here"]) + texts("group", [*groups, "no-group"]) + shadow
+    assert_alike(shell, asked, at_least=0.98)
+
+
+@pytest.mark.docker
+def test_kernel_parameters(shell: Shell, prepared: Machine) -> None:
+    """Those of several lines and those that nobody may read say it themselves; what moves is not asked ahead."""
+    names = prepared.run("sysctl -aN 2>/dev/null").split()
+    steady = [name for name in names if not name.startswith(("kernel.sched", "kernel.random", "vm.stat", "dev."))][:400]
+
+    assert_alike(shell, [f"/usr/sbin/sysctl -n {name}" for name in [*steady, "no.such"]], at_least=0.8)
+
+
+@pytest.mark.docker
+def test_an_ordinary_user_and_one_behind_sudo(login: Machine) -> None:  # noqa: F811
+    """What may not be read has no answer ahead of time, or the very refusal."""
+    shell = Shell(login.transport)
+    files = texts("file", ["/etc/shadow", "/root/x", "/etc/passwd"])
+    questions = [*files, "cat -- /etc/shadow", "getent shadow root", "cat -- /etc/passwd", "command -v ls"]
+
+    assert_alike(shell, questions, at_least=0.6)
+    assert_alike(shell, [wrap("id -u", ""), wrap("stat -Lc %a /etc/passwd", "")], at_least=0)
+    shell.close()
+
+
+@pytest.mark.docker
+def test_what_could_hang_or_flood_is_not_read_ahead(shell: Shell, prepared: Machine) -> None:
+    prepared.run("truncate -s 1G /tmp/huge; ln -sf /tmp/fifo /tmp/to-fifo")
+    questions = [
+        "cat -- /tmp/fifo",
+        "grep -qs -- x /tmp/to-fifo",
+        "cat -- /tmp/huge",
+        "cat -- /dev/zero",
+        "cat -- /etc/hostname",
+    ]
+
+    assert list(told_ahead(shell, questions)) == ["cat -- /etc/hostname"]
+
+
+@pytest.mark.docker
+def test_ten_thousand_names_are_asked_in_portions(shell: Shell) -> None:
+    questions = [f"test -e /tmp/{'x' * 40}{number}" for number in range(10_000)]
+    found = told_ahead(shell, questions)
+
+    assert {answer.exit_code for answer in found.values()} == {1}
+    assert len(found) == len(questions)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rm -rf /",
+        "host is up",
+        "cat /proc/uptime",
+        "ps",
+        "find -L /etc -name x",
+        "sysctl -n kernel.random.uuid",
+        "echo $HOME",
+        "",
+    ],
+)
+def test_only_what_looks_and_lasts_is_asked_ahead(text: str) -> None:
+    assert errands([text]) == []
+    assert errands([wrap(text, "")]) == []
