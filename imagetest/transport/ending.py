@@ -10,8 +10,8 @@ PATIENCE_SECONDS = 5.0
 """How long the far side may take to end what is to be ended."""
 
 SCRIPT = r"""
-all=" TOP " more=yes
-kill -STOP TOP 2>/dev/null || exit 1
+all=" @PID@ " more=yes
+kill -STOP @PID@ 2>/dev/null || exit 1
 while [ "$more" ]; do
     more=
     for one in /proc/[0-9]*; do
@@ -37,7 +37,7 @@ def end(transport: paramiko.Transport, pid: int, *, start: str) -> bool:
         try:
             channel.settimeout(PATIENCE_SECONDS)
             channel.exec_command(start)
-            channel.sendall(SCRIPT.replace("TOP", str(pid)).encode())
+            channel.sendall(SCRIPT.replace("@PID@", str(pid)).encode())
             channel.shutdown_write()
             return channel.status_event.wait(PATIENCE_SECONDS) and channel.recv_exit_status() == 0
         finally:

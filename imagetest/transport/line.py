@@ -89,7 +89,8 @@ class Line:
             raise LostForGoodError(self.lost)
         try:
             self._connect()
-            self._shell(PLAIN)
+            if all(shell.closed for shell in self._shells.values()):
+                self._shell(PLAIN)
         except MachineLostError as error:
             raise self._gone(error) from error
 

@@ -17,23 +17,12 @@ from imagetest.policy.drift import compare
 from imagetest.transport.batch import PART_LIMIT
 from tests.collectors.conftest import Boots
 from tests.collectors.machines import Machine
-from tests.dockyard import Dockyard, _said_by
+from tests.dockyard import Dockyard, install
 from tests.drivers.images import INIT, STAYS, server
 
 pytestmark = pytest.mark.docker
 
-APT = (
-    "RUN echo '{settings}' >/etc/apt/apt.conf.d/99-test && apt-get update -qq && DEBIAN_FRONTEND=noninteractive "
-    "apt-get install -qqy --no-install-recommends {packages} >/dev/null && rm -rf /etc/apt/apt.conf.d/99-test "
-    "/var/lib/apt/lists/*"
-)
 ALICE = "RUN useradd -m -s /bin/bash alice"
-
-
-def installed(*packages: str) -> str:
-    """Return a line of a Dockerfile that installs Debian's packages."""
-    settings = os.environ.get("PKR_VAR_apt_settings") or _said_by("apt-settings")
-    return APT.format(settings=settings, packages=" ".join(packages))
 
 
 def family(snapshot: Snapshot, name: str) -> Family:
@@ -156,7 +145,7 @@ def test_a_login_shell_that_talks_is_not_listened_to(dockyard: Dockyard, boots: 
 
 @pytest.fixture(scope="module")
 def with_sudo(dockyard: Dockyard, boots: Boots) -> Iterator[Machine]:
-    lines = (installed("sudo", "cron", "at"), ALICE, "RUN echo alice:secret1 | chpasswd")
+    lines = (install("sudo", "cron", "at"), ALICE, "RUN echo alice:secret1 | chpasswd")
     with boots(dockyard.build(*server(*lines)), user="alice") as up:
         yield up
 
@@ -275,7 +264,7 @@ def test_a_machine_that_is_frozen_in_the_middle_is_lost(dockyard: Dockyard, boot
 def busybox(dockyard: Dockyard, boots: Boots) -> Iterator[Machine]:
     """Give a machine of nothing but busybox, without so much as a list of accounts."""
     lines = (
-        "FROM {plain} AS built", installed("busybox-static"), "FROM scratch",
+        "FROM {plain} AS built", install("busybox-static"), "FROM scratch",
         "COPY --from=built /bin/busybox /bin/busybox", 'RUN ["/bin/busybox", "--install", "-s", "/bin"]',
         "RUN mkdir -p /etc /root /tmp /proc; echo root:x:0:0::/root:/bin/sh >/etc/passwd; echo root:x:0: >/etc/group",
         STAYS,

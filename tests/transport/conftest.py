@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from imagetest.execute.local import LocalExecutor
 from imagetest.model.instance import Address
 from imagetest.ports import Access
 from imagetest.testing.contracts import make_access
-from imagetest.testing.fakes import LocalExecutor
 from imagetest.transport.gateway import Gateway
 
 

@@ -15,9 +15,9 @@ import paramiko
 import pytest
 
 from imagetest.execute import keys
+from imagetest.execute.local import LocalExecutor, LocalProcess
 from imagetest.model.instance import Address
 from imagetest.testing.contracts import make_access
-from imagetest.testing.fakes import LocalExecutor, LocalProcess
 from imagetest.transport import connection
 from imagetest.transport.gateway import Gateway, serve_one
 from tests.transport.conftest import Served

@@ -1,0 +1,216 @@
+"""Fault by fault: what goes wrong under one command is that command's error, and the next one has its own answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from imagetest.errors import MachineLostError
+from imagetest.model.instance import Address
+from imagetest.transport.line import Line, LostForGoodError, Machine
+from imagetest.transport.questions.sudo import wrap
+from imagetest.transport.shell import CommandTimeoutError, TooMuchOutputError
+from tests.dockyard import Dockyard, install
+from tests.hosts import LiveHost, LiveHosts, live_hosts
+
+pytestmark = pytest.mark.docker
+
+PROFILE = "echo Welcome!; echo to stderr >&2; set -u; cd /tmp; umask 077; alias cat=false"
+
+NARROW = (
+    "RUN useradd -m alice -s /bin/bash && useradd -m bob && echo 'alice,root ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers",
+    f"RUN echo '{PROFILE}' | tee /home/alice/.bashrc /home/alice/.profile >>/etc/profile",
+    "RUN printf 'Banner /etc/motd\\nMaxSessions 1\\n' >/etc/ssh/sshd_config.d/narrow.conf; echo Keep out >/etc/motd",
+)
+"""A user with a banner, a noisy and strict profile, sudo without a password, and a server that allows one session."""
+
+
+@pytest.fixture(scope="module")
+def hosts(dockyard: Dockyard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHosts]:
+    with live_hosts(dockyard, tmp_path_factory.mktemp("hosts")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def wide(hosts: LiveHosts) -> LiveHost:
+    """Give a host as Debian makes it, where root logs in."""
+    return hosts.start("wide")
+
+
+@pytest.fixture(scope="module")
+def narrow(hosts: LiveHosts) -> LiveHost:
+    return hosts.start("narrow", "FROM {machine}", install("sudo"), *NARROW, user="alice")
+
+
+def line_to(hosts: LiveHosts, host: LiveHost, *, user: str = "root", **limits: float) -> Line:
+    address = Address(
+        host="127.0.0.1", port=hosts.port(host), user=user, host_key=host.host_key, key_file=str(hosts.key_file)
+    )
+    machine = Machine(address=address, **({"timeout": 20.0} | limits))  # type: ignore[arg-type]
+    return Line(host.name, lambda _name: machine)
+
+
+@pytest.fixture
+def line(hosts: LiveHosts, wide: LiveHost) -> Iterator[Line]:
+    made = line_to(hosts, wide, timeout=2.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def alice(hosts: LiveHosts, narrow: LiveHost) -> Iterator[Line]:
+    made = line_to(hosts, narrow, user="alice")
+    yield made
+    made.close()
+
+
+def assert_next_has_its_own_answer(line: Line) -> None:
+    for number in range(3):
+        assert line.run(f"echo {number}").stdout == f"{number}\n".encode()
+
+
+def still_running(host: LiveHost, argument: str) -> str:
+    """Return the processes that there are with this argument."""
+    listed = host.run("for one in /proc/[0-9]*; do tr '\\0' ' ' <$one/cmdline && echo; done 2>/dev/null || true")
+    return "\n".join(row for row in listed.splitlines() if argument in row)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "sleep 4711",
+        "sh -c 'sleep 4711 & sleep 4711; :'",
+        "(trap '' TERM HUP INT; sleep 4711); :",
+        "while :; do sh -c 'sleep 4711 & exec sleep 4711'; done",
+        "setsid -w sleep 4711",
+    ],
+)
+def test_what_takes_too_long_is_ended_where_it_runs(line: Line, wide: LiveHost, command: str) -> None:
+    with pytest.raises(CommandTimeoutError, match=r"no answer within 2 seconds\Z"):
+        line.run(command)
+
+    assert still_running(wide, "4711") == ""
+    assert_next_has_its_own_answer(line)
+
+
+def test_a_gigabyte_is_cut_off_and_its_writer_ended(hosts: LiveHosts, wide: LiveHost) -> None:
+    line = line_to(hosts, wide)
+    with pytest.raises(TooMuchOutputError, match=r"more than 67108864 bytes of output\Z"):
+        line.run("head -c 1G /dev/zero; sleep 4712")
+
+    assert still_running(wide, "4712") == ""
+    assert_next_has_its_own_answer(line)
+    line.close()
+
+
+def test_a_shell_that_is_killed_costs_one_command(line: Line) -> None:
+    with pytest.raises(MachineLostError, match="the command was cut off: the shell ended"):
+        line.run("kill -9 $PPID")
+
+    assert_next_has_its_own_answer(line)
+
+
+def test_a_connection_that_is_cut_costs_one_command_that_is_not_run_again(line: Line, wide: LiveHost) -> None:
+    """The process that serves the connection is killed on the far side, in the middle of the command."""
+    wide.run("rm -f /tmp/ran")
+    with pytest.raises(MachineLostError, match="the command was cut off"):
+        line.run("echo ran >>/tmp/ran; kill -9 $(cut -d' ' -f4 /proc/$PPID/stat); sleep 1")
+
+    assert wide.run("cat /tmp/ran") == "ran\n"
+    assert_next_has_its_own_answer(line)
+    assert line.connections > 1
+
+
+def test_a_host_that_is_gone_is_gone_at_once(hosts: LiveHosts, line: Line) -> None:
+    gone = hosts.start("gone")
+    lost = line_to(hosts, gone)
+    lost.run("true")
+    threading.Timer(0.5, gone.container.kill).start()
+    with pytest.raises(LostForGoodError, match="'gone' was lost"):
+        lost.run("sleep 30")
+    started = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(LostForGoodError):
+            lost.run("true")
+
+    assert time.monotonic() - started < 1
+    assert_next_has_its_own_answer(line)
+
+
+def test_a_full_disk_stops_nothing_but_what_writes(hosts: LiveHosts) -> None:
+    """Nothing of ours is written on the far side."""
+    full = hosts.start("full")
+    full.run("dd if=/dev/zero of=/dev/shm/fill bs=1M 2>/dev/null || true; rm -rf /tmp; ln -s /dev/shm /tmp")
+    line = line_to(hosts, full)
+    refused = line.run("echo more >/tmp/more")
+
+    assert refused.exit_code != 0
+    assert b"No space left" in refused.stderr or b"I/O error" in refused.stderr
+    assert_next_has_its_own_answer(line)
+    assert [one and one.exit_code for one in line.side_by_side(["true"] * 9)] == [0] * 9
+    line.close()
+
+
+def test_one_session_is_enough(alice: Line) -> None:
+    """For commands, for other users, for a shell besides, and for many questions at once."""
+    assert alice.run("id -un").stdout == b"alice\n"
+    assert alice.run(wrap("id -un", "")).stdout == b"root\n"
+    assert alice.run(wrap("id -un", "bob")).stdout == b"bob\n"
+    assert alice.run("id -un").stdout == b"alice\n"
+    other = alice.shell()
+    assert other.run("id -un", timeout=10).stdout == b"alice\n"
+    other.close()
+    answers = alice.side_by_side([f"echo {number}" for number in range(50)])
+
+    assert [one and one.stdout for one in answers] == [f"{number}\n".encode() for number in range(50)]
+    assert_next_has_its_own_answer(alice)
+
+
+def test_a_banner_a_noisy_and_a_strict_profile_change_no_answer(alice: Line) -> None:
+    """Where it is and its umask are what any command over SSH would have of this profile."""
+    got = alice.run("cat /etc/hostname; echo $undefined; umask; pwd")
+
+    assert (got.exit_code, got.stdout, got.stderr) == (0, b"narrow\n\n0077\n/tmp\n", b"")
+
+
+def test_sudo_is_taken_once_for_each_user(alice: Line) -> None:
+    parents = {alice.run(wrap("echo $PPID", "")).stdout for _ in range(3)}
+
+    assert len(parents) == 1
+    assert alice.run(wrap(wrap("id -un", "bob"), "")).stdout == b"bob\n"
+
+
+def test_where_sudo_refuses_it_says_why(hosts: LiveHosts, narrow: LiveHost) -> None:
+    """As testinfra's own command would: with an exit code and words, and the line goes on."""
+    narrow.run(
+        "mkdir -p -m 700 /home/bob/.ssh; cp /home/alice/.ssh/authorized_keys /home/bob/.ssh; chown -R bob: /home/bob"
+    )
+    bob = line_to(hosts, narrow, user="bob")
+    got = bob.run(wrap("id -un", ""))
+
+    assert got.exit_code != 0
+    assert b"sudo" in got.stderr
+    assert bob.run("id -un").stdout == b"bob\n"
+    bob.close()
+
+
+def test_several_shells_answer_in_order(line: Line) -> None:
+    answers = line.side_by_side([f"echo {number}; exit {number % 7}" for number in range(300)])
+
+    assert [one and (one.stdout, one.exit_code) for one in answers] == [
+        (f"{number}\n".encode(), number % 7) for number in range(300)
+    ]
+
+
+def test_one_that_hangs_among_many_has_no_answer_and_harms_no_other(line: Line, wide: LiveHost) -> None:
+    commands = [f"echo {number}" for number in range(9)]
+    commands[3] = "sleep 4713"
+    answers = line.side_by_side(commands)
+
+    assert answers[3] is None
+    assert {one.stdout for one in answers if one} <= {f"{number}\n".encode() for number in range(9)}
+    assert still_running(wide, "4713") == ""
+    assert_next_has_its_own_answer(line)
