@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Foresight:
         """Keep what was heard; a worker of pytest-xdist tells the controller."""
         for name, checks in self._switchboard.heard.items():
             if "+" not in name:
-                self._heard[name] |= {check: self._clean(asked) for check, asked in checks.items()}
+                self._heard[name] |= {check: keepable(asked, self._redact) for check, asked in checks.items()}
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
             output[TOLD] = dict(self._heard)
@@ -83,12 +83,13 @@ class Foresight:
         cache = getattr(self._config, "cache", None)
         return cache.mkdir(FOLDER) if cache is not None else None
 
-    def _clean(self, asked: Mapping[str, None]) -> list[str]:
-        """Leave out what holds a secret."""
-        return [text for text in asked if self._redact(text) == text and text.isprintable()]
-
     def _is_there(self, check: str) -> bool:
         return (self._config.rootpath / check.partition("::")[0]).exists()
+
+
+def keepable(asked: Iterable[str], redact: Callable[[str], str]) -> list[str]:
+    """Leave out what holds a secret."""
+    return [text for text in asked if redact(text) == text and text.isprintable()]
 
 
 def read(folder: Path | None, name: str) -> Trace:

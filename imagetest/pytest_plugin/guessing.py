@@ -50,7 +50,8 @@ def _of(item: pytest.Item) -> Iterator[str]:
     names: dict[str, tuple[str, ...]] = {
         name: found for name, value in function.__globals__.items() if (found := _strings(value))
     }
-    names |= _local(node)
+    for name, value in _local(node).items():
+        names[name] = _values(value, names)
     names |= {name: found for name, value in params.items() if (found := _strings(value))}
     for call, attribute in _calls(node):
         yield from _asked(call, attribute, names)
@@ -79,13 +80,13 @@ def _calls(node: ast.FunctionDef) -> tuple[tuple[ast.Call, str], ...]:
 
 
 @functools.lru_cache(maxsize=8192)
-def _local(node: ast.FunctionDef) -> dict[str, tuple[str, ...]]:
-    """Return the names that a function gives to strings, one by one or in a loop."""
-    found: dict[str, tuple[str, ...]] = {}
+def _local(node: ast.FunctionDef) -> dict[str, ast.expr]:
+    """Return what a function gives names to, one by one or in a loop."""
+    found: dict[str, ast.expr] = {}
     for one in ast.walk(node):
         match one:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.For(target=ast.Name(id=name), iter=value):
-                found[name] = _constants(value)
+                found[name] = value
             case _:
                 pass
     return found
