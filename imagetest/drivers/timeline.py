@@ -20,8 +20,8 @@ MICROSECONDS = 1_000_000
 def moments(said: str, *, container: bool) -> tuple[Moment, ...]:
     """Return what was up when, the earliest first; nothing where systemd does not say.
 
-    A virtual machine counts from the start of its own kernel. A container has the kernel of its host, which counts from
-    long ago: there, the start of systemd is the beginning, and there is no moment for the kernel.
+    A virtual machine counts here from the start of its own kernel. A container has the kernel of its host, which counts
+    from long ago: there, the start of systemd is the beginning, and there is no moment for the kernel.
     """
     head, *blocks = said.strip().split("\n\n")
     manager = dict(_fields(head))

@@ -94,6 +94,15 @@ def piped(*argv: str, cwd: Path, env: Mapping[str, str]) -> Child:
         raise _cannot_start(argv[0], error) from error
 
 
+def waited(child: Child, seconds: float) -> bool:
+    """Wait for a program's end for some seconds; say whether it came."""
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 class Dialogue:
     """A program that is spoken to through a socket, such as the ProxyCommand of ssh_config(5)."""
 

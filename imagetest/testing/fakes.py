@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import selectors
 import shutil
-import signal
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from imagetest.errors import BootError, EngineError, LeakError
-from imagetest.execute import process
+from imagetest.execute.local import LocalExecutor
 from imagetest.model.image import Image
 from imagetest.model.instance import Address, Boot, Instance, Moment
 from imagetest.model.plan import BootPlan
 from imagetest.ports import Access, Booted, Event, Progress
 from imagetest.transport import connection
 from imagetest.transport.gateway import Gateway
-
-CHUNK = 32768
 
 
 class FakeDriver:
@@ -124,71 +118,3 @@ class FakeDriver:
 class _Machine:
     folder: Path
     gateway: Gateway
-
-
-class LocalExecutor:
-    """Runs commands on this machine, in one folder and with an environment of their own."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def start(self, command: str, *, terminal: bool) -> LocalProcess:
-        """Start a command under /bin/sh; there are no terminals."""
-        if terminal:
-            raise OSError("a local process gets no terminal")
-        return LocalProcess("-c", command, folder=self._folder) if command else LocalProcess(folder=self._folder)
-
-
-class LocalProcess:
-    """A shell that runs on this machine."""
-
-    def __init__(self, *options: str, folder: Path) -> None:
-        env = {"PATH": os.defpath, "HOME": str(folder)}
-        self._child = process.piped("/bin/sh", *options, cwd=folder, env=env)
-        self._streams = selectors.DefaultSelector()
-        for number, stream in ((1, self._child.stdout), (2, self._child.stderr)):
-            assert stream is not None  # noqa: S101 - told to the type checker
-            self._streams.register(stream, selectors.EVENT_READ, number)
-
-    def read(self) -> tuple[int, bytes]:
-        """Return a stream's number and what came on it; an empty chunk at the end."""
-        while self._streams.get_map():
-            for key, _ in self._streams.select():
-                if data := os.read(key.fd, CHUNK):
-                    return key.data, data
-                self._streams.unregister(key.fileobj)
-        return 1, b""
-
-    def write(self, data: bytes) -> None:
-        """Send to its standard input."""
-        if self._child.stdin is not None:
-            self._child.stdin.write(data)
-            self._child.stdin.flush()
-
-    def close_input(self) -> None:
-        """End its standard input."""
-        if self._child.stdin is not None:
-            self._child.stdin.close()
-
-    def exit_code(self) -> int:
-        """Wait for the exit code; 128 and a signal's number where one ended it."""
-        code = self._child.wait()
-        return code if code >= 0 else 128 - code
-
-    def resize(self, *, rows: int, columns: int) -> None:
-        """Do nothing: there is no terminal."""
-
-    def hang_up(self) -> None:
-        """End it, and whatever it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._child.pid, signal.SIGKILL)
-
-    def close(self) -> None:
-        """Free the pipes."""
-        self.hang_up()
-        self._child.wait()
-        self._streams.close()
-        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagetest.drivers.docker import DockerDriver, watcher
+from imagetest.drivers import watcher
+from imagetest.drivers.docker import DockerDriver
 from imagetest.drivers.docker.isolation import HOLDER
 from imagetest.model.instance import Attempt
 from imagetest.model.plan import BootPlan

@@ -12,12 +12,13 @@ from typing import Any
 import docker
 import paramiko
 
-from imagetest.drivers.docker import keys, readiness
+from imagetest.drivers import login, readiness
+from imagetest.drivers.docker import keys
 from imagetest.drivers.docker.execution import ContainerExecutor
 from imagetest.drivers.docker.facts import Files, ImageConfig, account, starts_ssh
-from imagetest.drivers.docker.history import Seen, look_back
 from imagetest.drivers.docker.host import host_config
 from imagetest.drivers.docker.isolation import HOLDER, Isolation
+from imagetest.drivers.history import Seen, look_back
 from imagetest.errors import BootError, EngineError, LeakError
 from imagetest.execute import engine
 from imagetest.model.image import Image
@@ -171,8 +172,8 @@ class DockerDriver:
         resource = up.instance.id
         try:
             return readiness.wait(
-                up, plan, init=init, healthcheck=config.healthcheck, deadline=deadline,
-                state=lambda: self._state(resource),
+                up, plan, init=init, deadline=deadline, alive=lambda: self._alive(resource),
+                health=(lambda: str(self._state(resource)["Health"].get("Status"))) if config.healthcheck else None,
             )  # fmt: skip
         except BaseException:
             if up.transport is not None:
@@ -305,8 +306,8 @@ class DockerDriver:
             host_key=access.host.public, key_file=str(access.key_file),
         )  # fmt: skip
         transport = self._wait(address, resource, deadline)
-        login = keys.login(address, access)
-        return _booted(image, resource, address, login, access, transport=transport, reached_by="image")
+        typed = login.command(address, access)
+        return _booted(image, resource, address, typed, access, transport=transport, reached_by="image")
 
     def _by_gateway(
         self, image: Image, user: str, resource: str, access: Access, *, deadline: float, notes: tuple[str, ...]
@@ -322,8 +323,8 @@ class DockerDriver:
         except BaseException:
             gateway.close()
             raise
-        login = keys.login_through_gateway(resource, user, access)
-        up = _booted(image, resource, address, login, access, transport=transport, reached_by="gateway")
+        typed = keys.login_through_gateway(resource, user, access)
+        up = _booted(image, resource, address, typed, access, transport=transport, reached_by="gateway")
         return replace(up, boot=replace(up.boot, notes=notes), close=gateway.close)
 
     def _wait(self, address: Address, resource: str, deadline: float) -> paramiko.Transport:

@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import msgspec
 
-from imagetest.drivers.docker import watcher
+from imagetest.drivers import watcher
 from imagetest.errors import EngineError, MachineLostError, ProcessError
 from imagetest.execute import engine, process
 from imagetest.model.image import Image

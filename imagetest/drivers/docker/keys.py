@@ -7,10 +7,10 @@ import sys
 import tarfile
 from pathlib import PurePosixPath
 
+from imagetest.drivers import login
 from imagetest.drivers.docker.facts import Account, Files, account, entry
 from imagetest.errors import BootError, EngineError
 from imagetest.execute.engine import NotFound
-from imagetest.model.instance import Address
 from imagetest.ports import Access
 
 SSH_FOLDER = "/etc/ssh"
@@ -59,11 +59,6 @@ def _add(files: Files, folder: str, *entries: tuple[tarfile.TarInfo, bytes]) -> 
         ) from error
 
 
-def login(address: Address, access: Access) -> str:
-    """Return the command that opens a shell over the image's own SSH server."""
-    return shlex.join([*_ssh(access), "-p", str(address.port), f"{address.user}@{address.host}"])
-
-
 def login_through_gateway(container: str, user: str, access: Access) -> str:
     """Return the command that opens a shell through a gateway of its own, which ends with it."""
     gateway = shlex.join(
@@ -79,13 +74,4 @@ def login_through_gateway(container: str, user: str, access: Access) -> str:
             str(access.key_file.parent),
         ]
     )
-    return shlex.join([*_ssh(access), "-o", f"ProxyCommand={gateway}", f"{user}@{container}"])
-
-
-def _ssh(access: Access) -> list[str]:
-    known_hosts = access.key_file.with_name("known_hosts")  # pinned under the alias `imagetest`; ssh splits at blanks
-    return [
-        "ssh", "-F", "none", "-i", str(access.key_file), "-o", "IdentitiesOnly=yes", "-o", "HostKeyAlias=imagetest",
-        "-o", f'UserKnownHostsFile="{known_hosts}"', "-o", "GlobalKnownHostsFile=/dev/null",
-        "-o", "StrictHostKeyChecking=yes",
-    ]  # fmt: skip
+    return shlex.join([*login.ssh(access), "-o", f"ProxyCommand={gateway}", f"{user}@{container}"])

@@ -1,10 +1,9 @@
-"""Wait until a reachable container is ready for the checks, by looking at it."""
+"""Wait until a reachable instance is ready for the checks, by looking at it: what drivers share."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from imagetest.errors import BootError, MachineLostError
 from imagetest.model.plan import BootPlan
@@ -20,31 +19,31 @@ def wait(
     plan: BootPlan,
     *,
     init: str,
-    healthcheck: bool,
     deadline: float,
-    state: Callable[[], dict[str, Any]],
+    alive: Callable[[], None],
+    health: Callable[[], str] | None = None,
 ) -> tuple[str, ...]:
     """Wait for systemd's own judgement, the image's health check and the configured condition, whichever there are.
 
-    Returns what an auditor should know. Raises BootError when a condition is not met in time.
+    `alive` raises BootError when the instance has ended, `health` says `healthy` at last. Returns what an auditor
+    should know. Raises BootError when a condition is not met in time.
     """
     notes: tuple[str, ...] = ()
-    assert up.transport is not None  # noqa: S101 - this driver always connects
+    assert up.transport is not None  # noqa: S101 - drivers connect before they wait
     try:
         shell = Shell(up.transport, timeout=max(1.0, deadline - time.monotonic()))
         if init == "systemd":
             notes = _systemd(shell, deadline)
-        if healthcheck:
-            _healthy(state, deadline)
+        if health is not None:
+            _healthy(health, deadline, alive)
         if plan.ready:
-            _condition(shell, plan.ready, deadline, state)
+            _condition(shell, plan.ready, deadline, alive)
         shell.close()
     except CommandTimeoutError as error:
         raise BootError(f"a command did not end within {plan.timeout:.0f} seconds of boot") from error
     except MachineLostError as error:
         raise BootError(str(error)) from error
-    if not state()["Running"]:
-        raise BootError("the container ended by itself")
+    alive()
     return notes
 
 
@@ -62,17 +61,15 @@ def _systemd(shell: Shell, deadline: float) -> tuple[str, ...]:
         _pause(deadline, f"systemd said {said or answer.stderr.decode(errors='replace').strip()!r}")
 
 
-def _healthy(state: Callable[[], dict[str, Any]], deadline: float) -> None:
-    while (health := (now := state()).get("Health", {}).get("Status")) != "healthy":
-        if not now["Running"]:
-            raise BootError("the container ended by itself")
-        _pause(deadline, f"the image's health check said {health!r}")
+def _healthy(health: Callable[[], str], deadline: float, alive: Callable[[], None]) -> None:
+    while (said := health()) != "healthy":
+        alive()
+        _pause(deadline, f"the image's health check said {said!r}")
 
 
-def _condition(shell: Shell, command: str, deadline: float, state: Callable[[], dict[str, Any]]) -> None:
+def _condition(shell: Shell, command: str, deadline: float, alive: Callable[[], None]) -> None:
     while (answer := shell.run(command, timeout=max(1.0, deadline - time.monotonic()))).exit_code:
-        if not state()["Running"]:
-            raise BootError("the container ended by itself")
+        alive()
         said = (answer.stderr or answer.stdout).decode(errors="replace").strip()
         _pause(deadline, f"boot.ready {command!r} exited with {answer.exit_code}: {said[-200:]}")
 
