@@ -13,7 +13,7 @@ import docker
 import paramiko
 
 from imagetest.drivers import login, readiness
-from imagetest.drivers.docker import keys
+from imagetest.drivers.docker import images, keys
 from imagetest.drivers.docker.execution import ContainerExecutor
 from imagetest.drivers.docker.facts import Files, ImageConfig, account, starts_ssh
 from imagetest.drivers.docker.host import host_config
@@ -55,25 +55,7 @@ class DockerDriver:
 
     def identify(self, reference: str, *, name: str) -> Image:
         """Read the image again. Raises EngineError when it is not there."""
-        try:
-            with engine.translated(f"read image {reference!r}"):
-                found = self._engine.inspect_image(reference)
-        except EngineError as error:
-            if isinstance(error.__cause__, engine.ImageNotFound):
-                raise EngineError(
-                    f"there is no image {reference!r} in this Docker engine",
-                    hint="'docker image ls' lists what is there; 'docker pull' fetches one from a registry",
-                ) from error
-            raise
-        return Image(
-            name=name,
-            kind=self.name,
-            reference=found["Id"],
-            digest=found["Id"],
-            platform=f"{found.get('Os', '')}/{found.get('Architecture', '')}",
-            size=found.get("Size"),
-            created=_moment(found.get("Created", "")),
-        )
+        return images.identify(self._engine, reference, kind=self.name, name=name)
 
     def boot(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
         """Boot a container and wait until it is reachable and ready."""
@@ -211,14 +193,7 @@ class DockerDriver:
 
     def discard(self, reference: str) -> None:
         """Remove an image and all its names."""
-        try:
-            with engine.translated(f"remove image {reference!r}"):
-                self._engine.remove_image(reference, force=True)
-        except EngineError as error:
-            if not isinstance(error.__cause__, engine.NotFound):
-                raise LeakError(
-                    f"image {reference!r} may still be there: {error}", hint=f"docker rmi --force {reference}"
-                ) from error
+        images.discard(self._engine, reference)
 
     def last_words(self, resource: str) -> str:
         """Return the container's state and its last log lines."""
@@ -390,11 +365,3 @@ def _by_gateway_alone(plan: BootPlan) -> bool:
 def hostname(name: str) -> str:
     """Make a host's name of an image's: letters, digits and hyphens, 63 at most (RFC 1123)."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())[:63].strip("-") or "image"
-
-
-def _moment(text: str) -> datetime | None:
-    """Read the engine's RFC 3339 time, whose fraction may have nine digits."""
-    try:
-        return datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
-    except ValueError:
-        return None
