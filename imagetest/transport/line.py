@@ -11,7 +11,7 @@ from itertools import cycle
 
 import paramiko
 
-from imagetest.errors import MachineLostError
+from imagetest.errors import BootError, MachineLostError
 from imagetest.model.instance import Address
 from imagetest.transport import connection
 from imagetest.transport.questions.sudo import peel
@@ -32,7 +32,7 @@ OUTPUT_LIMIT = 64 * 1024 * 1024
 """Bytes that a command of a check may say; one that says more is ended."""
 
 RECONNECT_SECONDS = 5.0
-"""How long a machine whose connection broke may take to answer again."""
+"""How long a server that is busy may take to let us in."""
 
 CHANNELS = 3
 """Shells on one connection at once, of the ten sessions that OpenSSH allows (`MaxSessions`)."""
@@ -152,7 +152,7 @@ class Line:
         if self.machine.transport is not None and self._transport is None:
             self._transport = self.machine.transport
         elif self.machine.address is not None:
-            self._transport = connection.connect(self.machine.address)
+            self._transport = _greeted(self.machine.address, first=self.connections == 1)
         else:
             raise MachineLostError("the connection is closed")
 
@@ -219,6 +219,16 @@ class Line:
 
 def _sudo(user: str) -> str:
     return f"exec sudo -n -u {shlex.quote(user)} /bin/sh" if user else "exec sudo -n /bin/sh"
+
+
+def _greeted(address: Address, *, first: bool) -> paramiko.Transport:
+    """Connect; the first time with patience for a server that has too many logins under way (`MaxStartups`)."""
+    if not first:
+        return connection.connect(address)
+    try:
+        return connection.wait(address, deadline=time.monotonic() + RECONNECT_SECONDS, alive=lambda: None)
+    except BootError as error:
+        raise MachineLostError(str(error)) from error
 
 
 def _patiently(transport: paramiko.Transport, start: str) -> Shell:

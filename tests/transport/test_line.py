@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -214,3 +215,36 @@ def test_one_that_hangs_among_many_has_no_answer_and_harms_no_other(line: Line, 
     assert {one.stdout for one in answers if one} <= {f"{number}\n".encode() for number in range(9)}
     assert still_running(wide, "4713") == ""
     assert_next_has_its_own_answer(line)
+
+
+def test_a_server_with_too_many_logins_under_way_lets_all_in_after_a_while(hosts: LiveHosts) -> None:
+    """Sixteen workers come at once to a server that greets two at a time (`MaxStartups 2`)."""
+    busy = hosts.start("busy", "FROM {machine}", "RUN echo MaxStartups 2 >/etc/ssh/sshd_config.d/busy.conf")
+    lines = [line_to(hosts, busy) for _ in range(16)]
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        answers = list(pool.map(lambda line: line.run("echo here").stdout, lines))
+    for line in lines:
+        line.close()
+
+    assert answers == [b"here\n"] * 16
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+def test_any_posix_shell_will_do(hosts: LiveHosts, shell: str) -> None:
+    """Streams apart, bytes kept, nothing left to the next command, many at once, and an end where it runs."""
+    brought = [install("busybox-static")] if shell == "busybox" else []
+    host = hosts.start(shell, "FROM {machine}", *brought, f"RUN ln -sf /bin/{shell} /bin/sh")
+    line = line_to(hosts, host, timeout=2.0)
+    assert shell in line.run("readlink -f /proc/$PPID/exe").stdout.decode()
+    both = line.run("printf 'a\\000b\\377'; printf err >&2; cd /; set -e; exit 3")
+    assert (both.exit_code, both.stdout, both.stderr) == (3, b"a\0b\xff", b"err")
+    assert line.run("if true; then").exit_code != 0
+    assert line.run("cat; pwd").stdout == b"/root\n"
+    assert [one and one.stdout for one in line.side_by_side([f"echo {n}" for n in range(99)])] == [
+        f"{n}\n".encode() for n in range(99)
+    ]
+    with pytest.raises(CommandTimeoutError, match=r"no answer within 2 seconds\Z"):
+        line.run("sh -c 'sleep 4714 & sleep 4714; :'")
+    assert still_running(host, "4714") == ""
+    assert_next_has_its_own_answer(line)
+    line.close()
