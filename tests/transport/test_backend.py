@@ -156,3 +156,11 @@ def test_without_a_switchboard_no_command_runs_anywhere(monkeypatch: pytest.Monk
 
     with pytest.raises(MachineLostError, match="no instance of 'web' was booted"):
         Backend("web").run("true")
+
+
+def test_a_check_that_rebooted_its_machine_asks_for_another_connection(host: Host, exchange: Exchange) -> None:
+    first = host.check_output("echo $PPID")
+    host.backend.reconnect()  # type: ignore[attr-defined]
+
+    assert host.check_output("echo $PPID") != first
+    assert exchange.asked == ["web", "web"]

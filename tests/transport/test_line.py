@@ -6,15 +6,19 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from imagetest.drivers.docker import DockerDriver
 from imagetest.errors import MachineLostError
 from imagetest.model.instance import Address
 from imagetest.transport.line import Line, LostForGoodError, Machine
 from imagetest.transport.questions.sudo import wrap
 from imagetest.transport.shell import CommandTimeoutError, TooMuchOutputError
+from tests.collectors.machines import booted
 from tests.dockyard import Dockyard, install
+from tests.drivers import images
 from tests.hosts import LiveHost, LiveHosts, live_hosts
 
 pytestmark = pytest.mark.docker
@@ -248,3 +252,17 @@ def test_any_posix_shell_will_do(hosts: LiveHosts, shell: str) -> None:
     assert still_running(host, "4714") == ""
     assert_next_has_its_own_answer(line)
     line.close()
+
+
+def test_where_the_image_has_no_ssh_server_a_command_is_ended_too(dockyard: Dockyard, tmp_path: Path) -> None:
+    """By the way that imagetest itself brings, over which a command would run on as well."""
+    driver = DockerDriver()
+    with booted(driver, dockyard.build(*images.NO_SERVER), tmp_path) as machine:
+        line = Line("web", lambda _name: Machine(transport=machine.transport, timeout=1.0))
+        with pytest.raises(CommandTimeoutError, match=r"no answer within 1 seconds\Z"):
+            line.run("sh -c 'sleep 4716 & sleep 4716; :'")
+        listed = machine.run("for one in /proc/[0-9]*; do tr '\\0' ' ' <$one/cmdline && echo; done 2>/dev/null || true")
+
+        assert "sleep 4716" not in listed
+        assert_next_has_its_own_answer(line)
+    driver.close()
