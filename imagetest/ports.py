@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import paramiko
 
@@ -123,6 +123,8 @@ class Booted:
     """A connection that is open already, for whoever runs the first command."""
     brought: tuple[str, ...] = ()
     """Public keys that were placed in it for the run, `ssh-ed25519 AAAA...`."""
+    keep: Callable[[], None] = lambda: None
+    """Has the instance outlive this process, where it would end with it."""
     close: Callable[[], None] = lambda: None
     """Ends what the driver runs on this side for the instance, such as a gateway."""
 
@@ -179,6 +181,19 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Let go of what the driver holds on this side, such as connections; instances are not touched."""
+        ...
+
+
+@runtime_checkable
+class Reattaching(Protocol):
+    """A driver that can reach an instance again which an earlier process left up; not every one can."""
+
+    def attach(self, instance: Instance, boot: Boot, *, image: Image, plan: BootPlan, access: Access) -> Booted:
+        """Connect to an instance that was booted from this image by this plan, with the keys of that boot.
+
+        `boot` is the record of that boot. Raises an InfrastructureError when it is not there, is of another image, or
+        does not answer.
+        """
         ...
 
 
@@ -246,5 +261,5 @@ class Store(Protocol):
 
 __all__ = [
     "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Family", "Ingredients", "Part",
-    "Progress", "Promoter", "Reporter", "Store",
+    "Progress", "Promoter", "Reattaching", "Reporter", "Store",
 ]  # fmt: skip

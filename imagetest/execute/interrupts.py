@@ -43,6 +43,11 @@ class Interrupts:
         """Say whether an interrupt is being held back."""
         return self._pending
 
+    @property
+    def came(self) -> bool:
+        """Say whether one arrived at any time, held back or not."""
+        return self._came
+
     def hold(self) -> None:
         """Hold interrupts back until `restore`: what comes now must be brought to its end."""
         self._depth += 1

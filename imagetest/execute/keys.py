@@ -35,6 +35,11 @@ class KeyPair:
         return path
 
 
+def read(path: Path) -> KeyPair:
+    """Read what `write` has written. Raises OSError when it is not there."""
+    return KeyPair(private=path.read_text(), public=path.with_name(path.name + ".pub").read_text().strip())
+
+
 def generate() -> KeyPair:
     """Make a new key pair."""
     key = Ed25519PrivateKey.generate()

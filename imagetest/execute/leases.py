@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
 
 from imagetest.errors import LeakError, StorageError
+from imagetest.model.instance import Boot, Instance
+from imagetest.model.plan import BootPlan
 
 SCRATCH = "imagetest-packer-"
 """How the name of every folder begins that is leased as one: nothing else is ever removed as a folder."""
 
 IMAGE = "image:"
 """What stands before a driver's name where what is leased is an image that was made for one run alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a run that left an instance up tells the one that takes it over."""
+
+    run: str
+    """The run that booted it."""
+    digest: str
+    """The content digest of the image that it was booted from."""
+    plan: BootPlan
+    instance: Instance
+    boot: Boot
+    until: datetime
+    """When nobody may take it over any more, and it is removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +54,8 @@ class Lease:
     """When that process started, as the kernel counts, so that a reused process id is not taken for it."""
     kept: bool = False
     """True when its owner left it up on purpose."""
+    standing: Standing | None = None
+    """Set while nobody uses it and a later run may: then no process answers for it, its expiry does."""
 
 
 class Leases:
@@ -60,6 +82,29 @@ class Leases:
         except FileNotFoundError as error:
             raise StorageError(f"lease {path} is gone", hint=f"{resource!r} is still up: remove it by hand") from error
 
+    def lend(self, resource: str, standing: Standing) -> bool:
+        """Note that the next run may take a resource over; say whether: one that is just like it may wait already.
+
+        Raises StorageError when that cannot be noted.
+        """
+        with self._locked():
+            if any(_alike(lease.standing, standing) for lease in self):
+                return False
+            self._write(replace(_read(self._path(resource)), standing=standing))
+        return True
+
+    def claim(self, chosen: Callable[[Lease, Standing], bool]) -> list[Lease]:
+        """Make this process answer for what waits to be taken over and is chosen; return the leases as they were.
+
+        No other process gets the same. Raises StorageError.
+        """
+        pid = os.getpid()
+        with self._locked():
+            found = [lease for lease in self if lease.standing is not None and chosen(lease, lease.standing)]
+            for lease in found:
+                self._write(replace(lease, pid=pid, started=process_start(pid), standing=None))
+        return found
+
     def release(self, resource: str) -> None:
         """Forget a resource that is gone. Raises LeakError when its lease cannot be removed."""
         path = self._path(resource)
@@ -77,8 +122,22 @@ class Leases:
                 continue  # its owner removed it meanwhile
 
     def abandoned(self) -> list[Lease]:
-        """Return the leases whose owner is gone and that were not kept on purpose."""
-        return [lease for lease in self if not lease.kept and not owner_is_alive(lease)]
+        """Return the leases whose owner is gone, and that were neither kept on purpose nor left to a later run."""
+        return [lease for lease in self if not (lease.kept or lease.standing or owner_is_alive(lease))]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Lock the folder, so that one process at a time lends and claims; the kernel unlocks it when that ends."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StorageError(f"cannot lock {self._folder}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _path(self, resource: str) -> Path:
         return self._folder / f"{quote(resource, safe='')}.json"
@@ -94,6 +153,13 @@ class Leases:
                 f"cannot write a lease into {self._folder}: {error.strerror}",
                 hint="nothing was started; make room or permissions there, or set another [imagetest] state",
             ) from error
+
+
+def _alike(one: Standing | None, other: Standing) -> bool:
+    return (
+        one is not None
+        and (one.digest, one.plan, one.instance.name) == (other.digest, other.plan, other.instance.name)
+    )  # fmt: skip
 
 
 def _read(path: Path) -> Lease:

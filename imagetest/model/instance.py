@@ -88,3 +88,5 @@ class Boot:
     """What it tried to reach until it was ready, where it was cut off and its packets were seen."""
     notes: tuple[str, ...] = ()
     """What an auditor should know about this boot, in words."""
+    taken_over_from: str = ""
+    """The run that booted it, where a later one took it over with `--reuse`: then this was no boot of the artifact."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from imagetest.errors import ImagetestError, LeakError, StorageError
 from imagetest.execute import keys
 from imagetest.execute.interrupts import interrupts
-from imagetest.execute.leases import Leases
+from imagetest.execute.leases import Lease, Leases, Standing
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan
 from imagetest.ports import Access, Booted, Driver, Progress
@@ -34,7 +34,7 @@ class Fleet:
         Raises BootError, after removing what was made.
         """
         return self._start(
-            image, plan.driver, suffix, lambda driver, resource, access: driver.boot(
+            image, plan, suffix, lambda driver, resource, access: driver.boot(
                 image, plan, resource=resource, access=access, progress=progress
             )
         )  # fmt: skip
@@ -42,7 +42,7 @@ class Fleet:
     def rest(self, image: Image, plan: BootPlan, suffix: str = "") -> Booted:
         """Open an image as it is before its first boot."""
         return self._start(
-            image, plan.driver, "-rest" + suffix,
+            image, plan, "-rest" + suffix,
             lambda driver, resource, access: driver.rest(image, resource=resource, access=access),
         )  # fmt: skip
 
@@ -84,7 +84,33 @@ class Fleet:
             _, booted = self._up.pop(resource)
             self._leases.keep(resource)
             if booted is not None:
+                booted.keep()
                 booted.close()
+
+    def lend(self, resource: str, standing: Standing) -> bool:
+        """Leave an instance up for a later run; say whether, as one that is just like it may wait already."""
+        with interrupts.held():
+            _, booted = self._up[resource]
+            assert booted is not None  # noqa: S101 - only what came up is lent
+            booted.keep()
+            if not self._leases.lend(resource, standing):
+                return False
+            self._up.pop(resource)
+            if booted.transport is not None:
+                booted.transport.close()
+            booted.close()
+        return True
+
+    def adopt(self, lease: Lease) -> None:
+        """Answer from now on for an instance whose lease this process has claimed."""
+        self._up[lease.resource] = (self._drivers(lease.kind), None)
+
+    def attach(self, resource: str, attach: Callable[[Access], Booted]) -> Booted:
+        """Have an instance that was adopted up again, with the keys of its boot.
+
+        Raises what `attach` raises, and StorageError where its keys are gone; then it was removed.
+        """
+        return self._hold(self._up[resource][0], resource, lambda: self._earlier(resource), attach)
 
     def close(self) -> list[LeakError]:
         """Remove whatever is still up, and return what could not be."""
@@ -104,16 +130,25 @@ class Fleet:
         return driver.last_words(resource)
 
     def _start(
-        self, image: Image, driver_name: str, suffix: str, start: Callable[[Driver, str, Access], Booted]
+        self, image: Image, plan: BootPlan, suffix: str, start: Callable[[Driver, str, Access], Booted]
     ) -> Booted:
-        driver = self._drivers(driver_name)
+        driver = self._drivers(image.kind if plan.driver == "auto" else plan.driver)
         resource = f"imagetest-{self._run}-{image.name}{suffix}"
         with interrupts.held():
             self._leases.take(driver.name, resource, image.name)
             self._up[resource] = (driver, None)
+        return self._hold(
+            driver, resource, lambda: self._access(resource), lambda access: start(driver, resource, access)
+        )
+
+    def _hold(
+        self, driver: Driver, resource: str, make: Callable[[], Access], start: Callable[[Access], Booted]
+    ) -> Booted:
+        """Have an instance up that is leased to this process, or remove it."""
+        self._up[resource] = (driver, None)
         try:
-            access = self._accesses[resource] = self._access(resource)
-            booted = replace(start(driver, resource, access), brought=(access.user.public,))
+            access = self._accesses[resource] = make()
+            booted = replace(start(access), brought=(access.user.public,))
         except BaseException as error:
             self._abandon(resource, error)
             raise
@@ -127,6 +162,13 @@ class Fleet:
             if isinstance(error, ImagetestError):
                 raise leak from error
             raise
+
+    def _earlier(self, resource: str) -> Access:
+        folder = self._folder / resource
+        try:
+            return Access(host=keys.read(folder / "host"), user=keys.read(folder / "id"), key_file=folder / "id")
+        except OSError as error:
+            raise StorageError(f"cannot read the keys in {folder}: {error.strerror}") from error
 
     def _access(self, resource: str) -> Access:
         folder = self._folder / resource

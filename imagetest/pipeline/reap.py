@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from imagetest.errors import LeakError
@@ -11,13 +12,21 @@ from imagetest.execute.leases import IMAGE, SCRATCH, Lease, Leases
 from imagetest.ports import Driver
 
 
-def reap(leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: bool = False) -> tuple[Lease, ...]:
-    """Remove every instance whose owner is gone, those that were kept on purpose only when `kept`; return them.
+def reap(
+    leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: bool = False, reused: bool = False
+) -> tuple[Lease, ...]:
+    """Remove every instance whose owner is gone, and return them.
+
+    Those that were kept on purpose go only when `kept`; those that wait for a later run go when `reused`, or once
+    they waited for too long.
 
     Raises the first LeakError once all were tried.
     """
     doomed = [lease for lease in leases if lease.kept] if kept else []
     doomed += leases.abandoned()
+    now = datetime.now(UTC)
+    if any(lease.standing for lease in leases):
+        doomed += leases.claim(lambda _lease, standing: reused or standing.until <= now)
     leaks = []
     for lease in doomed:
         try:

@@ -83,6 +83,13 @@ def subject_is_known(_gate: Gate, assessment: Assessment, _now: datetime) -> Ite
         yield Objection(rule="subject-is-known", message="the image was not booted")
 
 
+def image_was_booted_afresh(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object to an instance that an earlier run booted: it may carry what the checks of that run did to it."""
+    if assessment.boot is not None and assessment.boot.taken_over_from:
+        message = f"the instance was taken over from run {assessment.boot.taken_over_from}"
+        yield Objection(rule="image-was-booted-afresh", message=message)
+
+
 def no_control_failed(gate: Gate, assessment: Assessment, now: datetime) -> Iterator[Objection]:
     """Object to every failed control that is neither waived nor tolerated."""
     for finding in _unwaived(assessment, now, Status.FAILED):
@@ -148,6 +155,7 @@ def required_parity_was_proved(gate: Gate, assessment: Assessment, _now: datetim
 RULES: tuple[Rule, ...] = (
     run_was_complete,
     subject_is_known,
+    image_was_booted_afresh,
     something_was_evaluated,
     no_control_failed,
     no_control_errored,

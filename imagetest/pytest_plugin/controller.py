@@ -15,7 +15,7 @@ import pytest
 from imagetest.config import wiring
 from imagetest.config.settings import load
 from imagetest.config.targets import Target, resolve_all
-from imagetest.errors import ConfigError, ImagetestError
+from imagetest.errors import ImagetestError
 from imagetest.execute.interrupts import interrupts
 from imagetest.execute.redact import Redactor
 from imagetest.marks import PROJECT
@@ -25,7 +25,7 @@ from imagetest.pipeline.reap import reap
 from imagetest.policy.assess import Collected, scope
 from imagetest.policy.exit_code import ExitCode
 from imagetest.ports import Event
-from imagetest.pytest_plugin import switch
+from imagetest.pytest_plugin import exclusions, switch
 from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, fixtures_of, image_of
 from imagetest.pytest_plugin.changes import FIXTURE, Changes, Watching, judges_of
 from imagetest.pytest_plugin.display import Display
@@ -56,12 +56,7 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         option = config.option
-        if option.hosts:
-            raise ConfigError(
-                "--image and --hosts exclude each other", hint="--image boots an instance; --hosts names one"
-            )
-        if option.against and getattr(option, "numprocesses", None):
-            raise ConfigError("--against and -n exclude each other", hint="one process asks all hosts side by side")
+        exclusions.check(option)
         self._chosen = switch.chosen(config)
         self.settings = load(Path(option.imagetest_config) if option.imagetest_config else None)
         config.stash[PROJECT] = self.settings.project
@@ -111,7 +106,7 @@ class Controller:
         if self._machines is None:
             self._machines = Machines(
                 self.targets, settings=self.settings, run=self.run.id, folder=self.run.folder, reports=self.run.reports,
-                progress=self.display.progress, rebake=self._config.option.rebake,
+                progress=self.display.progress, rebake=self._config.option.rebake, reuse=self._config.option.reuse,
             )  # fmt: skip
         return self._machines
 

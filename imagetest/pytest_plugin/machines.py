@@ -13,11 +13,13 @@ from imagetest.config import wiring
 from imagetest.config.settings import Settings
 from imagetest.config.targets import Target
 from imagetest.errors import ImagetestError, LeakError, MachineLostError
+from imagetest.execute.interrupts import interrupts
 from imagetest.execute.leases import Leases
 from imagetest.model.control import Profile
 from imagetest.pipeline.bake import Kitchen
 from imagetest.pipeline.boot import Fleet
 from imagetest.pipeline.rebake import Rebakes
+from imagetest.pipeline.reuse import Reuse
 from imagetest.pipeline.verify import Verification
 from imagetest.ports import Booted, Driver, Progress
 from imagetest.pytest_plugin.handover import Handover, Handovers
@@ -41,6 +43,7 @@ class Machines:
         reports: Path,
         progress: Progress,
         rebake: bool,
+        reuse: bool = False,
     ) -> None:
         self.targets = {target.name: target for target in targets}
         self.verifications: dict[str, Verification] = {}
@@ -54,6 +57,8 @@ class Machines:
         self._drivers: dict[str, Driver] = {}
         self._leases: Leases = wiring.leases(settings)
         self.fleet = Fleet(run=run, leases=self._leases, folder=settings.state / "keys", drivers=self.driver)
+        again = Reuse(run=run, fleet=self.fleet, leases=self._leases, drivers=self.driver)
+        self._reuse = again if reuse else None
         self._kitchen = Kitchen(
             builder=wiring.builder,
             driver=self.driver,
@@ -129,7 +134,7 @@ class Machines:
         clock = time.monotonic()
         with self.judging(name), ThreadPoolExecutor(max_workers=1) as pool:
             resting = pool.submit(self.fleet.rest, verification.image, target.plan) if rest else None
-            booted = self.fleet.boot(verification.image, target.plan, self._progress)
+            booted = (self._reuse or self.fleet).boot(verification.image, target.plan, self._progress)
             self._booted[name] = booted
             verification.boot = booted.boot
             if resting is not None:
@@ -207,10 +212,20 @@ class Machines:
                 self.fleet.keep(up.instance.id)
                 login = up.instance.login
             up = None
+        if up is not None and self._is_left(name, up):
+            up = None
         doomed = [one.instance.id for one in (rest, up) if one is not None]
         with self.judging(name):
             self.fleet.destroy_all(doomed)
         return login
+
+    def _is_left(self, name: str, up: Booted) -> bool:
+        """Leave an instance to the next run where that is wanted, and nothing speaks against it; say whether."""
+        left = False
+        if self._reuse is not None and name not in self.not_judged and not interrupts.came:
+            with self.judging(name):
+                left = self._reuse.leave(up, self.verifications[name].image, self.targets[name].plan)
+        return left
 
     def close(self) -> list[LeakError]:
         """Remove whatever is still there, let go of the drivers, and return what could not be removed."""

@@ -47,6 +47,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--ask-always", action="store_true",
         help="ask the machine for every answer each time, instead of remembering and asking ahead what only looks",
     )  # fmt: skip
+    group.addoption(
+        "--reuse", action="store_true",
+        help="take over the instance that the last run with --reuse left of this image, and leave it up: no proof",
+    )  # fmt: skip
     group.addoption("--rebake", action="store_true", help="bake even if nothing changed since the last bake")
     group.addoption(
         "--report-dir", metavar="DIR", help="write the reports into DIR (default: .imagetest/runs/ID, linked as latest)"

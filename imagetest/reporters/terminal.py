@@ -63,7 +63,9 @@ def _subject(assessment: Assessment) -> Iterator[Line]:
     if bake:
         how = "reused an earlier bake" if bake.reused else "baked for this run"
         yield Line(Style.PLAIN, f"  {'bake':9} {how} (key {short(bake.key) or 'unknown'})")
-    if boot:
+    if boot and boot.taken_over_from:
+        yield Line(Style.WARN, f"  {'boot':9} none: taken over from run {boot.taken_over_from}")
+    elif boot:
         yield Line(
             Style.PLAIN, f"  {'boot':9} ready after {duration(boot.ready_seconds)}, reached by {boot.reached_by}"
         )

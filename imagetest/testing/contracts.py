@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from imagetest.errors import EngineError, MachineLostError
+from imagetest.errors import BootError, EngineError, InfrastructureError, MachineLostError
 from imagetest.execute import keys
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan
-from imagetest.ports import Access, Booted, Driver, Event, Reporter
+from imagetest.ports import Access, Booted, Driver, Event, Reattaching, Reporter
 from imagetest.transport import connection
 from imagetest.transport.shell import Shell
 
@@ -185,6 +185,75 @@ class DriverContract:
         assert driver.last_words(resource)
 
 
+class ReattachingContract(DriverContract):
+    """What a driver must keep that can reach an instance again which an earlier run left up.
+
+    `later` is the driver as the later run has it; override it where that can be another object.
+    """
+
+    @pytest.fixture
+    def later(self, driver: Driver) -> Driver:
+        """Return the later run's driver."""
+        return driver
+
+    @pytest.fixture
+    def attach(
+        self, later: Driver, image: Image, plan: BootPlan, access: Access
+    ) -> Iterator[Callable[[Booted], Booted]]:
+        """Return a function that lets go of an instance and reaches it again; it is let go of in the end."""
+        held: list[Booted] = []
+
+        def attach(up: Booted, image: Image = image) -> Booted:
+            up.keep()
+            let_go(up)
+            assert isinstance(later, Reattaching)
+            held.append(later.attach(up.instance, up.boot, image=image, plan=plan, access=access))
+            return held[-1]
+
+        yield attach
+        for one in held:
+            let_go(one)
+
+    def test_an_instance_is_reached_again_as_it_was_left(
+        self, boot: Callable[[str], Booted], attach: Callable[[Booted], Booted]
+    ) -> None:
+        up = boot("again")
+        ask(up, "echo left >left.txt")
+        back = attach(up)
+
+        assert ask(back, "cat left.txt") == (0, b"left\n", b"")
+        assert back.instance.id == up.instance.id
+        assert back.instance.address.host_key == up.instance.address.host_key
+        assert back.boot == up.boot
+
+    def test_an_instance_that_is_gone_is_not_reached_again(
+        self, driver: Driver, boot: Callable[[str], Booted], attach: Callable[[Booted], Booted]
+    ) -> None:
+        up = boot("gone-since")
+        driver.destroy(up.instance.id)
+
+        with pytest.raises(InfrastructureError):
+            attach(up)
+
+    def test_an_instance_of_another_image_is_not_reached_again(
+        self, boot: Callable[[str], Booted], attach: Callable[..., Booted], image: Image
+    ) -> None:
+        with pytest.raises(BootError, match=image.name):
+            attach(boot("other"), replace(image, digest="sha256:" + "0" * 64))
+
+    def test_an_instance_that_was_reached_again_can_be_destroyed(
+        self,
+        later: Driver,
+        boot: Callable[[str], Booted],
+        attach: Callable[[Booted], Booted],
+        there: Callable[[str], bool],
+    ) -> None:
+        back = attach(boot("at-last"))
+        later.destroy(back.instance.id)
+
+        assert not there(back.instance.id)
+
+
 class ReporterContract:
     """What a reporter must keep. Provide the fixtures `reporter` and `judged`, an assessment and its verdict."""
 
@@ -212,6 +281,13 @@ def ask(up: Booted, command: str, *, timeout: float = 20) -> tuple[int, bytes, b
     answer = shell.run(command, timeout=timeout)
     shell.close()
     return answer.exit_code, answer.stdout, answer.stderr
+
+
+def let_go(up: Booted) -> None:
+    """End what this side holds of an instance, as the end of a run does."""
+    if up.transport is not None:
+        up.transport.close()
+    up.close()
 
 
 def ignore(event: Event) -> None:

@@ -69,6 +69,16 @@ class FakeDriver:
             raise BootError(f"the image did not come up: {self.broken[image.reference]}")
         return booted
 
+    def attach(self, instance: Instance, boot: Boot, *, image: Image, plan: BootPlan, access: Access) -> Booted:
+        """Serve the folder of an instance again. Raises BootError when it is gone, or is of another image."""
+        machine = self._up.get(instance.id)
+        if machine is None:
+            raise BootError(f"there is no instance {instance.id!r}")
+        if machine.digest != image.digest:
+            raise BootError(f"{instance.id!r} was not booted from {image.name!r}")
+        up = self._open(image, plan.user, instance.id, access, folder=machine.folder)
+        return replace(up, boot=boot)
+
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
         """Open a folder and serve it: nothing of the image's own is ever started."""
         return self._open(image, "root", resource, access)
@@ -97,7 +107,7 @@ class FakeDriver:
         started = datetime.now(UTC)
         folder = folder or Path(tempfile.mkdtemp(prefix="imagetest-fake-"))
         gateway = Gateway(LocalExecutor(folder), host_key=access.host, allowed=access.user.public, user=user)
-        self._up[resource] = _Machine(folder=folder, gateway=gateway)
+        self._up[resource] = _Machine(folder=folder, gateway=gateway, digest=image.digest)
         address = Address(
             host="127.0.0.1", port=gateway.port, user=user,
             host_key=access.host.public, key_file=str(access.key_file),
@@ -118,3 +128,4 @@ class FakeDriver:
 class _Machine:
     folder: Path
     gateway: Gateway
+    digest: str

@@ -13,7 +13,7 @@ import pytest
 from imagetest.drivers.docker import DockerDriver
 from imagetest.errors import EngineError
 from imagetest.ports import Booted
-from imagetest.testing.contracts import DriverContract, ask, make_access
+from imagetest.testing.contracts import ReattachingContract, ask, make_access
 from tests.dockyard import SYSTEMD, Dockyard
 from tests.drivers import images
 from tests.drivers.conftest import Boot
@@ -21,10 +21,16 @@ from tests.drivers.conftest import Boot
 pytestmark = pytest.mark.docker
 
 
-class TestDockerDriver(DriverContract):
+class TestDockerDriver(ReattachingContract):
     @pytest.fixture
     def reference(self, dockyard: Dockyard) -> str:
         return dockyard.build(*images.NO_SERVER)
+
+    @pytest.fixture
+    def later(self) -> Iterator[DockerDriver]:
+        made = DockerDriver()
+        yield made
+        made.close()
 
     @pytest.fixture
     def there(self, engine: docker.APIClient) -> Callable[[str], bool]:

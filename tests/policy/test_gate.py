@@ -102,6 +102,15 @@ def test_an_image_that_was_not_booted_closes_every_gate(gate: Gate, assessment: 
     assert not is_open(replace(assessment, boot=None), gate, now)
 
 
+@given(gate=GATES, assessment=ASSESSMENTS, now=MOMENTS)
+def test_an_instance_of_an_earlier_run_closes_every_gate(gate: Gate, assessment: Assessment, now: datetime) -> None:
+    before = as_open_as_can_be(assessment, gate, now)
+    taken = replace(before, boot=replace(BOOT, taken_over_from="20260314-120000-abcdef"))
+
+    assert not is_open(taken, gate, now)
+    assert "image-was-booted-afresh" in rules_against(taken, gate)
+
+
 @given(gate=GATES, assessment=ASSESSMENTS, excuse=waivers(), days=st.integers(1, 999))
 def test_a_waiver_never_opens_after_its_last_day(gate: Gate, assessment: Assessment, excuse: Waiver, days: int) -> None:
     bad = Finding(control_id=excuse.control_id, status=Status.ERROR, waiver=excuse)
@@ -160,6 +169,7 @@ REFUSED = {
     "run-was-complete": (PLAIN, replace(judged(found("a")), errors=("the machine was lost",))),
     "subject-is-known": (PLAIN, replace(judged(found("a")), boot=None)),
     "something-was-evaluated": (PLAIN, judged(found("a", Status.NOT_APPLICABLE))),
+    "image-was-booted-afresh": (PLAIN, replace(judged(found("a")), boot=replace(BOOT, taken_over_from="run"))),
     "no-control-failed": (PLAIN, judged(found("a"), found("b", Status.FAILED))),
     "no-control-errored": (PLAIN, judged(found("a"), found("b", Status.ERROR))),
     "required-controls-were-reviewed": (

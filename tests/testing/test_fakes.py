@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from imagetest.testing.contracts import DriverContract
+from imagetest.testing.contracts import ReattachingContract
 from imagetest.testing.fakes import FakeDriver
 
 
-class TestFakeDriver(DriverContract):
+class TestFakeDriver(ReattachingContract):
     @pytest.fixture
     def driver(self) -> Iterator[FakeDriver]:
         fake = FakeDriver()

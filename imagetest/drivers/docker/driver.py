@@ -37,6 +37,9 @@ HALT = "SIGRTMIN+3"
 STOP_SECONDS = 10
 """How long a command as process 1 may take to end, as with `docker stop`."""
 
+ANSWER_SECONDS = 5.0
+"""How long a container that is up already may take to answer."""
+
 NOT_LET_IN = (connection.HostKeyError, connection.AuthenticationRefusedError, connection.UnsupportedServerError)
 """An SSH server answers and is of no use; what the machine logged would not say more."""
 
@@ -77,6 +80,22 @@ class DockerDriver:
         self._shut_down(resource, init, plan.timeout)
         way = _Way(config=self._config(image, plan), init=init, own_server=up.boot.reached_by == "image")
         return self._come_up(image, plan, resource, access, way)
+
+    def attach(self, instance: Instance, boot: Boot, *, image: Image, plan: BootPlan, access: Access) -> Booted:
+        """Connect to a container that an earlier run left up; the port that it is published on may have changed."""
+        resource = instance.id
+        with engine.translated(f"look at container {resource!r}"):
+            found = self._engine.inspect_container(resource)
+        if found["Image"] != image.digest:
+            raise BootError(f"container {resource!r} was not made from image {image.name!r}")
+        if not found["State"]["Running"]:
+            raise BootError(f"container {resource!r} does not run any more")
+        deadline = time.monotonic() + ANSWER_SECONDS
+        if boot.reached_by == "image":
+            up = self._by_own_server(image, plan, resource, access, deadline)
+        else:
+            up = self._by_gateway(image, plan.user, resource, access, deadline=deadline, notes=())
+        return replace(up, boot=boot)
 
     def _shut_down(self, resource: str, init: str, timeout: float) -> None:
         with engine.translated(f"shut {resource!r} down"):
