@@ -90,7 +90,9 @@ class Bench:
         failed = {int(one) for one in re.findall(r"^FAILED \S*?[_-]a(\d{5})\b", done.stdout, re.MULTILINE)}
         passed = sum(int(one) for one in re.findall(r"\b(\d+) passed", done.stdout.splitlines()[-1]))
         if failed != wrong or passed != count - len(wrong):
-            sys.exit(f"{way.name}: not the outcomes that the suite was made for\n{done.stdout[-4000:]}{done.stderr}")
+            log = Path(f"{way.name}.log").absolute()
+            log.write_text(done.stdout + done.stderr)
+            sys.exit(f"{way.name}: not what the suite was made for, in {sorted(failed ^ wrong)}: see {log}")
         measured = json.loads(done.stderr.splitlines()[-1])
         return Run(measured["seconds"], measured["peak"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ SHARES = {
     "package": 24, "file": 36, "content": 10, "service": 8, "sysctl": 6, "user": 6, "socket": 5, "command": 5
 }  # fmt: skip
 """Of a hundred assertions."""
+
+MODULE = 100
+"""Tests in one module."""
 
 WRONG = 50
 """Each fiftieth assertion expects what is not so."""
@@ -66,6 +70,9 @@ def claims(said: str) -> set[Claim]:
 PLAIN = re.compile(r"[\w ./:+@~-]+")
 """Names that need no quoting anywhere, so that nobody reads them differently."""
 
+COUNTERS = re.compile(r"[._-]nr$|count|pid|random|state|quota|stat$|drop_caches|sched_domain|entropy|numa|boot_id|uuid")
+"""Kernel parameters that move by themselves."""
+
 Parts = dict[str, list[str]]
 
 
@@ -104,9 +111,10 @@ def _services(parts: Parts) -> Iterator[Claim]:
 
 
 def _parameters(parts: Parts) -> Iterator[Claim]:
-    for line in parts["sysctl"]:
-        name, _, value = line.partition(" = ")
-        if value and re.fullmatch(r"[\w.:/-]+", value):
+    said = [line.partition(" = ") for line in parts["sysctl"]]
+    lines = Counter(name for name, _, _ in said)
+    for name, _, value in said:
+        if re.fullmatch(r"[\w.:/-]+", value) and lines[name] == 1 and not COUNTERS.search(name):
             yield Claim("sysctl", name, "value", int(value) if re.fullmatch(r"-?\d+", value) else value)
 
 
@@ -178,17 +186,26 @@ def expression(one: Assertion, name: str, value: str) -> str:
 
 
 def write(folder: Path, suite: list[Assertion], *, empty: bool = False) -> None:
-    """Write the suite, a module for each kind: of each property one half literally, the other parametrised."""
+    """Write the suite: modules of one kind each, of each property one half literally, the other parametrised.
+
+    For every failure pytest reads the whole module once more, so that large modules would be what is measured.
+    """
     folder.mkdir(parents=True)
     (folder / "pytest.ini").write_text("[pytest]\n")
     for kind in SHARES:
         mine = [one for one in suite if one.claim.kind == kind]
-        lines = ["import pytest", ""]
-        for what in sorted({one.claim.property for one in mine}):
-            some = [one for one in mine if one.claim.property == what]
-            lines += [_literal(one, empty=empty) for one in some[::2]]
-            lines += [_parametrised(some[1::2], empty=empty)]
-        (folder / f"test_{kind}.py").write_text("\n".join(lines))
+        for number, first in enumerate(range(0, len(mine), MODULE)):
+            module = _module(mine[first : first + MODULE], empty=empty)
+            (folder / f"test_{kind}{number}.py").write_text(module)
+
+
+def _module(mine: list[Assertion], *, empty: bool) -> str:
+    lines = ["import pytest", ""]
+    for what in sorted({one.claim.property for one in mine}):
+        some = [one for one in mine if one.claim.property == what]
+        lines += [_literal(one, empty=empty) for one in some[::2]]
+        lines += [_parametrised(some[1::2], empty=empty)]
+    return "\n".join(lines)
 
 
 def _body(statement: str, *, empty: bool) -> str:
