@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imagetest.cli.common import Config
 from imagetest.errors import UsageError
-from imagetest.ports import Event
+
+if TYPE_CHECKING:
+    from imagetest.ports import Event
 
 
 def bake(

@@ -9,13 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from imagetest.cli.common import Config
-from imagetest.config.settings import Settings
 from imagetest.errors import ImagetestError, InfrastructureError
 from imagetest.execute import process
+
+if TYPE_CHECKING:
+    from imagetest.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class Answer:
 
 def doctor(*, config: Config = None) -> None:
     """Say what is there, what is missing, and how to get it."""
-    from imagetest.config.settings import load
+    from imagetest.config.settings import Settings, load
 
     answers = list(_libraries())
     settings = Settings(project=Path.cwd())

@@ -61,7 +61,7 @@ class Controller:
         self.settings = load(Path(option.imagetest_config) if option.imagetest_config else None)
         config.stash[PROJECT] = self.settings.project
         config.stash[THROWAWAYS] = lambda: self.throwaways
-        self.targets = resolve_all(option.image, self.settings, wiring.builder().sources)
+        self.targets = resolve_all(option.image, self.settings, lambda order: wiring.builder().sources(order))
         self.catalogue = Catalogue(self.settings.library)
         self.profiles = {target.name: self._profile(target, option.profile) for target in self.targets}
         self.ending = Ending(self.settings, promote=option.promote, gated=option.gate or bool(option.promote))
@@ -161,7 +161,7 @@ class Controller:
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         """Boot a test's image before its first test; run none on an image that is not there."""
         name = image_of(item)
-        if self._warm_up is None:
+        if self._warm_up is None and not self._config.option.reuse:
             # Loading the reporters takes a tenth of a second, and a boot is mostly waiting.
             self._warm_up = threading.Thread(target=wiring.reporters, name="reporters", daemon=True)
             self._warm_up.start()

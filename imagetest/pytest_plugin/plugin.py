@@ -64,6 +64,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "control(*ids): the test judges these controls of the catalogue")
     config.addinivalue_line("markers", "mutates: the test changes its machine, and gets one of its own")
     told: dict[str, Any] | None = getattr(config, "workerinput", {}).get("imagetest")
+    if told is not None or config.option.image:
+        from imagetest.execute import lazily
+
+        lazily.defer("invoke")  # paramiko needs it for `Match exec` in ssh_config, and it brings asyncio
     if told is not None:
         from imagetest.pytest_plugin.worker import Worker
 
