@@ -117,10 +117,16 @@ class Kitchen:
         return [] if self._is_there(record) else ["the image is gone"]
 
     def _is_there(self, record: Record) -> bool:
-        with suppress(EngineError):
-            artifact = record.artifact
-            return self._driver(artifact.kind).identify(record.digest, name="").digest == record.digest
-        return False
+        return self._find(record, name="") is not None
+
+    def _find(self, record: Record, *, name: str) -> Image | None:
+        """Find an image by its digest, or where it was baked to: a disk is known by its path."""
+        for reference in (record.digest, record.artifact.reference):
+            with suppress(EngineError):
+                image = self._driver(record.artifact.kind).identify(reference, name=name)
+                if image.digest == record.digest:
+                    return image
+        return None
 
     def _build(
         self, order: BakeOrder, builder: Builder, plans: list[Plan], secrets: tuple[str, ...]
@@ -163,7 +169,11 @@ class Kitchen:
 
     def _reused(self, order: BakeOrder, plan: Plan) -> tuple[Image, Bake]:
         assert plan.record is not None  # noqa: S101 - a plan without reasons has one
-        image = self._driver(plan.record.artifact.kind).identify(plan.record.digest, name=order.name)
+        image = self._find(plan.record, name=order.name)
+        if image is None:
+            raise EngineError(
+                f"the image that was baked of {plan.source!r} is gone", hint="try again"
+            )
         kept = self._path(order, plan.source, plan.key).with_suffix(".log")
         if kept.is_file():
             save(self._folder / plan.record.bake.log, kept.read_bytes())

@@ -27,7 +27,10 @@ from imagetest.ports import Artifact, Claim, Event, Ingredients, Progress
 
 PROGRAM = "packer"
 
-BOOTABLE = {"packer.post-processor.docker-import": "docker", "packer.post-processor.docker-tag": "docker"}
+BOOTABLE = {
+    "packer.post-processor.docker-import": "docker", "packer.post-processor.docker-tag": "docker",
+    "transcend.qemu": "qemu",
+}  # fmt: skip
 """Packer's builder ids, as it reports them with an artifact, and the driver that boots what they made."""
 
 LONGEST = 107 - len("/imagetest-packer-12345678/packer-plugin1234567890")
@@ -171,7 +174,8 @@ class PackerBuilder:
                 code = run(_build(order, template, sources, found))
             finally:
                 _remove(heard.containers)
-        made = {source.name: _artifact(source, heard) for source in template.sources if source.name in sources}
+        chosen = [source for source in template.sources if source.name in sources]
+        made = {source.name: _artifact(source, heard, order.project) for source in chosen}
         if code or None in made.values():
             said = redact(_said(heard))
             raise BakeError(f"the bake of {order.name!r} failed: {said}", hint=self._hint(said, log))
@@ -184,6 +188,11 @@ class PackerBuilder:
         if "required_plugins" in text and not self._at_least(WITH_INIT):
             return (
                 f"Packer {self._version} knows no required_plugins: keep it in a file of its own, or use 1.7 or newer"
+            )
+        if "Output directory" in text and "exists" in text:
+            return (
+                "a disk that was baked before is there, and nothing is baked over it: remove it, or give "
+                "output_directory a name that changes with what is baked"
             )
         if "Error pulling Docker image" in text:
             return "can the registry be reached? an image that is only in this engine needs pull = false in its source"
@@ -279,7 +288,7 @@ def _build(order: BakeOrder, template: Template, sources: Sequence[str], path: P
     return [*argv, str(path)]
 
 
-def _artifact(source: Block, heard: Transcript) -> Artifact | None:
+def _artifact(source: Block, heard: Transcript, project: Path) -> Artifact | None:
     """Return what was made of a source and can be booted; None when nothing was made."""
     names = (source.name, f"{source.type}.{source.name}")  # JSON templates are reported by either since 1.8.6
     made = [one for name in names for _, one in sorted(heard.artifacts.get(name, {}).items())]
@@ -292,7 +301,19 @@ def _artifact(source: Block, heard: Transcript) -> Artifact | None:
     if not usable:
         return None
     best = next((one for one in usable if one.get("id", "").startswith("sha256:")), usable[0])
-    return Artifact(source=source.name, kind=BOOTABLE[best["builder-id"]], reference=best.get("id", ""))
+    kind = BOOTABLE[best["builder-id"]]
+    return Artifact(
+        source=source.name, kind=kind, reference=_disk(best, project) if kind == "qemu" else best.get("id", "")
+    )  # fmt: skip
+
+
+def _disk(made: dict[str, str], project: Path) -> str:
+    """Return the path of the disk that a machine boots from: the id that Packer reports is `VM`, whatever was made.
+
+    Further disks are called as the first one with a number behind, and UEFI's variables lie beside them.
+    """
+    files = [path for key, path in made.items() if key.startswith("file ") and Path(path).name != "efivars.fd"]
+    return str(project / min(files, key=lambda path: (len(path), path))) if files else ""
 
 
 def _environment() -> dict[str, str]:

@@ -237,6 +237,8 @@ def _declared(order: BakeOrder) -> set[Path]:
 
 def _base(source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str, str]]) -> str:
     """Return the base image with its digest, and note why it is not known where it is not."""
+    if source.type == "qemu":
+        return _disk(source, scope)
     if source.type != "docker":
         scope.unknown.append(f"what a source of type {source.type!r} starts from")
         return ""
@@ -255,6 +257,24 @@ def _base(source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str,
         return f"{reference}@{digest}"
     scope.unknown.append(why)
     return str(reference)
+
+
+def _disk(source: Block, scope: Scope) -> str:
+    """Return the disk or the installer that a virtual machine starts from; one on this machine is an input as well."""
+    found = []
+    for setting in ("iso_url", "iso_checksum"):
+        try:
+            found.append(str(value_of(source.body.get(setting, ""), scope)))
+        except UnknownValueError as reason:
+            if setting not in PATHS:  # else it was said already
+                scope.unknown.append(f"{setting} is {reason}")
+            return ""
+    url, checksum = found
+    if url and "://" not in url:
+        return url
+    if not url or checksum.removeprefix("sha256:") in {"", "none"} or checksum.startswith("file:"):
+        scope.unknown.append("what the machine starts from has no checksum in the template")
+    return f"{url}@{checksum}" if url else ""
 
 
 def _machine(source: Block, scope: Scope) -> None:

@@ -78,6 +78,8 @@ class Transcript:
             self.errors[message.target].append(message.data[0])
         elif message.kind == "artifact" and len(message.data) >= MINIMUM_FIELDS and message.data[0].isdecimal():
             number, key, value = int(message.data[0]), message.data[1], message.data[2]
+            if key == "file" and len(message.data) > MINIMUM_FIELDS:  # NUMBER,file,INDEX,PATH
+                key, value = f"file {value}", message.data[3]
             self.artifacts[message.target][number].setdefault(key, value)
 
     def _ui(self, level: str, text: str) -> None:

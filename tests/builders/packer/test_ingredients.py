@@ -23,6 +23,10 @@ def docker(setting: str) -> str:
     return hcl("", source=SOURCE.replace("}\n", f"{setting}\n}}\n"))
 
 
+def disk(settings: str) -> str:
+    return hcl("", source=f'source "qemu" "web" {{\n{settings}\n}}\n').replace("docker.web", "qemu.web")
+
+
 def shell(setting: str) -> str:
     return f'provisioner "shell" {{\n{setting}\n}}\n'
 
@@ -278,9 +282,16 @@ UNKNOWN: dict[str, tuple[str, str]] = {
         "base image",
     ),
     "another platform": (
-        hcl("", source='source "docker" "web" {\n}\n'.replace("docker", "qemu")).replace("docker.web", "qemu.web"),
-        "qemu",
+        hcl("", source='source "amazon-ebs" "web" {\n}\n').replace("docker.web", "amazon-ebs.web"),
+        "amazon-ebs",
     ),
+    "a disk without a checksum": (disk('iso_url = "https://a.example/a.qcow2"\n iso_checksum = "none"'), "no checksum"),
+    "a disk with a list of checksums": (
+        disk('iso_url = "https://a.example/a.qcow2"\n iso_checksum = "file:https://a.example/sums"'),
+        "no checksum",
+    ),
+    "no disk": (disk(""), "no checksum"),
+    "an unknown disk": (disk("iso_url = var.nope"), "variable 'nope'"),
     "volumes": (docker('volumes = {\n "/srv" = "/srv"\n }'), "volumes"),
     "a mount": (docker('run_command = ["-d", "-v", "/a:/b", "{{.Image}}"]'), "run_command"),
     "a base image of one's own": (docker('run_command = ["-d", "web:7"]'), "run_command"),
@@ -317,6 +328,24 @@ def test_what_can_be_known_is_not_called_unknown(project: Project, text: str) ->
     project.file("packer/web.pkr.hcl", text)
 
     assert project.one().unknown == ()
+
+
+def test_a_disk_of_this_machine_is_an_input_by_its_content(project: Project) -> None:
+    project.file("packer/web.pkr.hcl", disk('disk_image = true\n iso_url = "base.qcow2"\n iso_checksum = "none"'))
+    base = project.file("base.qcow2", "one")
+    found, before = project.one(), project.key()
+    base.write_text("two")
+
+    assert (found.base, found.unknown) == ("base.qcow2", ())
+    assert "file base.qcow2" in {one.name for one in found.inputs}
+    assert project.key() != before
+
+
+def test_a_disk_from_elsewhere_is_known_by_its_checksum(project: Project) -> None:
+    url, checksum = "https://a.example/a.qcow2", "sha256:" + "c" * 64
+    project.file("packer/web.pkr.hcl", disk(f'iso_url = "{url}"\n iso_checksum = "{checksum}"'))
+
+    assert (project.one().base, project.one().unknown) == (f"{url}@{checksum}", ())
 
 
 def test_a_variable_that_run_command_passes_on_is_an_input(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

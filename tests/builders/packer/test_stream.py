@@ -99,3 +99,14 @@ def test_an_artifact_that_is_reported_twice_counts_once() -> None:
     transcript, _ = heard(b"1,web,artifact,0,id,first\n1,web,artifact,0,id,second\n1,web,artifact,1,id,other\n")
 
     assert {number: one["id"] for number, one in transcript.artifacts["web"].items()} == {0: "first", 1: "other"}
+
+
+def test_the_files_of_a_disk_are_told_apart() -> None:
+    """The format is that of Packer 1.6.6's own output, whose id of a disk is always `VM`."""
+    transcript, _ = heard(
+        b"1,vm,artifact,0,builder-id,transcend.qemu\n1,vm,artifact,0,id,VM\n1,vm,artifact,0,files-count,2\n"
+        b"1,vm,artifact,0,file,0,out/efivars.fd\n1,vm,artifact,0,file,1,out/disk.qcow2\n1,vm,artifact,0,end\n"
+    )
+    made = transcript.artifacts["vm"][0]
+
+    assert (made["id"], made["file 0"], made["file 1"]) == ("VM", "out/efivars.fd", "out/disk.qcow2")
