@@ -37,6 +37,11 @@ def _browser() -> str:
     return "" if any(map(shutil.which, known)) else "no Chromium is installed"
 
 
+def _qemu() -> str:
+    missing = [one for one in ("qemu-system-x86_64", "qemu-img", "syslinux", "mformat") if shutil.which(one) is None]
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
 def _postgres() -> str:
     found = shutil.which("initdb") or next(Path("/usr/lib/postgresql").glob("*/bin/initdb"), None)
     return "" if found else "PostgreSQL is not installed"
@@ -47,6 +52,7 @@ MISSING: dict[str, Callable[[], str]] = {
     "packer": _packer,
     "browser": _browser,
     "postgres": _postgres,
+    "qemu": _qemu,
 }
 """For each marker of a real test, a function that says why it cannot run here; an empty string when it can."""
 

@@ -122,6 +122,7 @@ TABLES: dict[str, type[schema.Strict]] = {
     "## `[imagetest]`: the project": schema.ProjectTable,
     "## `[images.NAME]`: an image under test": schema.ImageTable,
     "### `[images.NAME.boot]`: how it is booted": schema.BootTable,
+    "### `[images.NAME.boot.machine]`: what a virtual machine is made of": schema.MachineTable,
     "## `[gates.NAME]`: what decides": schema.GateTable,
     "## `[channels.NAME]`: where promoted images go": schema.ChannelTable,
     "## `[environments.NAME]`: live hosts": schema.EnvironmentTable,
@@ -130,7 +131,7 @@ TABLES: dict[str, type[schema.Strict]] = {
 }
 
 
-SUBTABLES = {"boot", "groups"}
+SUBTABLES = {"boot", "groups", "machine"}
 
 
 @pytest.mark.parametrize("title", TABLES)

@@ -27,7 +27,7 @@ Root = Annotated[
 Sudo = Annotated[bool, typer.Option("--sudo", help="Look as root, by a sudo that asks for no password.")]
 AtRest = Annotated[bool, typer.Option("--at-rest", help="Look at an image as it is before its first boot.")]
 
-WHAT = "An image, a template, docker:REFERENCE, CHANNEL, IMAGE@CHANNEL, or a host as you write it after ssh."
+WHAT = "An image, a template, docker:REFERENCE, qemu:DISK, CHANNEL, IMAGE@CHANNEL, or a host as you write it after ssh."
 
 
 def snapshot(

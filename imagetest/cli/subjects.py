@@ -156,7 +156,7 @@ def _live(what: str, settings: Settings) -> Subject:
     if not what.strip() or what.startswith("-") or "/" in what:
         raise UsageError(
             f"there is no {what!r}",
-            hint="expected an image of imagetest.toml, a template, docker:REFERENCE, a channel, or a host for ssh",
+            hint="expected an image of imagetest.toml, a template, docker:REFERENCE, qemu:DISK, a channel or a host",
         )
     found = Subject(what=what)
     for environment in settings.environments.values():

@@ -19,10 +19,21 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
+class MachineTable(Strict):
+    """`[images.NAME.boot.machine]`: what a virtual machine is made of."""
+
+    firmware: Literal["bios", "uefi"] = "bios"
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    cpu: str = ""
+    cpus: Annotated[int, Field(ge=1, le=64)] = 2
+    memory: Annotated[int, Field(ge=64)] = 1024
+    keys: Literal["auto", "credentials", "cloud-init"] = "auto"
+
+
 class BootTable(Strict):
     """`[images.NAME.boot]`: how an instance is booted."""
 
-    driver: str = "docker"
+    driver: str = "auto"
     user: str = "root"
     ssh: Literal["auto", "image", "gateway"] = "auto"
     port: Annotated[int, Field(ge=1, le=65535)] = 22
@@ -33,6 +44,7 @@ class BootTable(Strict):
     timeout: Annotated[float, Field(gt=0)] = 60.0
     command_timeout: Annotated[float, Field(gt=0)] = 120.0
     budget: Annotated[float, Field(gt=0)] | None = None
+    machine: MachineTable = MachineTable()
 
 
 class ImageTable(Strict):

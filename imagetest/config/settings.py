@@ -255,8 +255,8 @@ def _check_image(settings: Settings, name: str, image: schema.ImageTable, mistak
     place, library = ("images", name), settings.library
     if bool(image.template) == bool(image.image):
         mistakes.add(place, "expected either 'template' or 'image', the one to bake or the one that exists")
-    if image.image and not image.image.startswith("docker:"):
-        mistakes.add((*place, "image"), f"got {image.image!r}, expected 'docker:REFERENCE'")
+    if image.image and not re.match("(docker|qemu):.", image.image):
+        mistakes.add((*place, "image"), f"got {image.image!r}, expected 'docker:REFERENCE' or 'qemu:DISK'")
     if image.template and not (settings.project / image.template).exists():
         mistakes.add((*place, "template"), f"there is no {image.template!r} in {settings.project}")
     for path in image.var_files:
@@ -274,5 +274,5 @@ def _check_names(settings: Settings, name: str, image: schema.ImageTable, mistak
         mistakes.add((*place, "profile"), unknown("profile", image.profile, library.profiles()))
     if image.gate not in settings.gates:
         mistakes.add((*place, "gate"), unknown("gate", image.gate, settings.gates))
-    if image.boot.driver not in plugins.names("drivers"):
+    if image.boot.driver not in {"auto", *plugins.names("drivers")}:
         mistakes.add((*place, "boot", "driver"), unknown("driver", image.boot.driver, plugins.names("drivers")))

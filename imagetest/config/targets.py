@@ -13,11 +13,11 @@ from imagetest.config.schema import ImageTable
 from imagetest.config.settings import Settings
 from imagetest.errors import ConfigError
 from imagetest.model.drift import Allowance
-from imagetest.model.plan import BakeOrder, BootPlan
+from imagetest.model.plan import BakeOrder, BootPlan, Hardware
 from imagetest.policy.gate import Gate
 
-PREBUILT = "docker:"
-"""How the name of an image that exists begins."""
+PREBUILT = ("docker:", "qemu:")
+"""How the name of an image that exists begins: with the name of its driver."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +50,13 @@ def resolve(value: str, settings: Settings) -> Target:
     if value in settings.images:
         return _configured(value, settings)
     if value.startswith(PREBUILT):
-        reference = value.removeprefix(PREBUILT)
+        driver, _, reference = value.partition(":")
         if not reference:
-            raise ConfigError("--image 'docker:' names no image", hint="write docker:REFERENCE, such as docker:web:7")
-        return replace(_plain(_slug(reference), settings), reference=reference)
+            examples = "docker:REFERENCE, such as docker:web:7, or qemu:DISK, such as qemu:web.qcow2"
+            raise ConfigError(f"--image {value!r} names no image", hint=f"write {examples}")
+        named = _slug(reference if driver == "docker" else Path(reference).stem)
+        target = _plain(named, settings)
+        return replace(target, reference=reference, plan=replace(target.plan, driver=driver))
     path = Path(value)
     if is_template(path):
         order = BakeOrder(name=_slug(_stem(path)), template=path.resolve(), project=Path.cwd())
@@ -65,7 +68,7 @@ def resolve(value: str, settings: Settings) -> Target:
         )
     raise ConfigError(
         f"--image: {unknown('image', value, settings.images)}",
-        hint="name one of imagetest.toml, a path to a Packer template, or docker:REFERENCE",
+        hint="name one of imagetest.toml, a path to a Packer template, docker:REFERENCE or qemu:DISK",
     )
 
 
@@ -107,12 +110,15 @@ def is_template(path: Path) -> bool:
 
 def _configured(name: str, settings: Settings) -> Target:
     table = settings.images[name]
+    kind, reference = _existing(table.image, settings) if table.image else ("auto", "")
     return Target(
         name=name,
         order=_order(name, table, settings) if table.template else None,
-        reference=(table.image or "").removeprefix(PREBUILT),
+        reference=reference,
         plan=BootPlan(
-            **table.boot.model_dump(exclude={"command", "environment"}),
+            **table.boot.model_dump(exclude={"driver", "command", "environment", "machine"}),
+            driver=kind if table.boot.driver == "auto" else table.boot.driver,
+            machine=Hardware(**table.boot.machine.model_dump()),
             command=tuple(table.boot.command),
             environment=tuple((key, _text(value)) for key, value in table.boot.environment.items()),
         ),
@@ -121,6 +127,12 @@ def _configured(name: str, settings: Settings) -> Target:
         gate=settings.gates[table.gate],
         allowances=settings.allowances.get(name, ()),
     )
+
+
+def _existing(value: str, settings: Settings) -> tuple[str, str]:
+    """Return the driver and the reference of an image that exists; a disk's path is relative to the project."""
+    driver, _, reference = value.partition(":")
+    return driver, str(settings.project / reference) if driver == "qemu" else reference
 
 
 def _order(name: str, table: ImageTable, settings: Settings) -> BakeOrder:

@@ -39,7 +39,7 @@ class Moment:
     name: str
     """`kernel`, `ready`, or a unit such as `ssh.service`."""
     seconds: float
-    """From the start of the machine: of its kernel, or in a container of process 1."""
+    """From the start of the machine: from power on, or in a container from the start of process 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +79,9 @@ class Boot:
     """The SHA-256 fingerprint of the host key that was pinned before the first connection."""
     started: datetime | None = None
     reachable_seconds: float = 0.0
-    """From the start of process 1 to the first command over SSH."""
+    """From power on, or in a container from the start of process 1, to the first command over SSH."""
     ready_seconds: float = 0.0
-    """From the start of process 1 to the condition that the configuration calls ready."""
+    """From the same moment to the condition that the configuration calls ready."""
     timeline: tuple[Moment, ...] = ()
     """Which part was up when, the earliest first."""
     attempts: tuple[Attempt, ...] = ()

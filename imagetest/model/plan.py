@@ -31,10 +31,27 @@ class BakeOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """What a virtual machine is made of; a container has none of it."""
+
+    firmware: Literal["bios", "uefi"] = "bios"
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    """`tcg` is emulation by software; `auto`: KVM where a guest was seen to run on it, else emulation."""
+    cpu: str = ""
+    """The processor that the guest sees, as QEMU calls it; empty: the host's under KVM, a plain one else."""
+    cpus: int = 2
+    memory: int = 1024
+    """Mebibytes."""
+    keys: Literal["auto", "credentials", "cloud-init"] = "auto"
+    """How the run's keys get in: by systemd, by cloud-init, or offered both ways."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BootPlan:
     """How an instance is to be booted and when it counts as up."""
 
-    driver: str = "docker"
+    driver: str = "auto"
+    """The name of a driver; `auto` is the one that boots what the image is."""
     user: str = "root"
     ssh: str = "auto"
     """`image`: the image's own SSH server; `gateway`: the one that imagetest brings; `auto`: the image's, if any."""
@@ -55,6 +72,7 @@ class BootPlan:
     """Seconds in which it must be ready; None when nobody says."""
     command_timeout: float = 120.0
     """Seconds that one command of a check may take."""
+    machine: Hardware = Hardware()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("imagetest", "imagetest: prove a machine image, promote what passes")
     group.addoption(
         "--image", action="append", default=[], metavar="NAME",
-        help="the image to judge: a name from imagetest.toml, a Packer template, or docker:REFERENCE; may be repeated",
+        help="the image to judge: a name of imagetest.toml, a Packer template, docker:REFERENCE, qemu:DISK; repeatable",
     )  # fmt: skip
     group.addoption("--gate", action="store_true", help="let the verdict decide the exit code: 0 open, 1 closed")
     group.addoption(

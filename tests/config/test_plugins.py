@@ -35,7 +35,7 @@ def install(folder: Path, package: str, group: str, line: str) -> None:
     ("noun", "known"),
     [
         ("builders", ["packer"]),
-        ("drivers", ["docker"]),
+        ("drivers", ["docker", "qemu"]),
         ("promoters", ["docker"]),
         ("reporters", ["document", "html", "junit"]),
     ],
@@ -93,5 +93,5 @@ def test_a_driver_of_ones_own_can_be_configured(installed: Path) -> None:
 
     assert load(file).images["web"].boot.driver == "vm"
     file.write_text(file.read_text().replace("'vm'", "'wm'"))
-    with pytest.raises(ConfigError, match=r"unknown driver 'wm' \(known: docker, vm\)"):
+    with pytest.raises(ConfigError, match=r"unknown driver 'wm' \(known: docker, qemu, vm\)"):
         load(file)

@@ -47,6 +47,29 @@ def test_a_configured_image_that_exists_is_not_baked() -> None:
     assert (target.order, target.reference) == (None, "web:7")
 
 
+def test_a_disk_is_booted_by_the_driver_that_it_names_and_found_from_the_project(tmp_path: Path) -> None:
+    file = tmp_path / "imagetest.toml"
+    file.write_text("[images.web]\nimage = 'qemu:disks/web.qcow2'\n[images.web.boot.machine]\nfirmware = 'uefi'\n")
+    target = resolve("web", load(file))
+
+    assert (target.reference, target.plan.driver) == (str(tmp_path / "disks/web.qcow2"), "qemu")
+    assert (target.plan.machine.firmware, target.plan.machine.memory) == ("uefi", 1024)
+
+
+def test_a_disk_that_nobody_configured_is_called_as_its_file(settings: Settings) -> None:
+    target = resolve("qemu:disks/Web.v2.qcow2", settings)
+
+    assert (target.name, target.reference, target.plan.driver) == ("web.v2", "disks/Web.v2.qcow2", "qemu")
+    with pytest.raises(ConfigError, match="names no image"):
+        resolve("qemu:", settings)
+
+
+def test_what_is_baked_is_booted_by_the_driver_of_its_kind(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "app.pkr.hcl").write_text(TEMPLATE)
+
+    assert resolve("app.pkr.hcl", settings).plan.driver == "auto"
+
+
 @pytest.mark.parametrize(
     ("reference", "name"),
     [

@@ -1,0 +1,104 @@
+"""Why a boot fails, recognised by what serial consoles and firmware are known to print."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from imagetest.drivers.qemu.traffic import Traffic
+
+LAST_LINES = 15
+
+CONTROLS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])|[^\n\x20-\x7e\x80-\uffff]")
+"""ANSI's control sequences (ECMA-48) and whatever else is no text."""
+
+DEAD = (
+    (
+        r"No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell|EFI Shell version",
+        "there is nothing on its disk that the firmware could boot",
+        "is machine.firmware what the disk was made for? has its bake installed a boot loader?",
+    ),
+    (
+        r"^Entering rescue mode\.\.\.|^grub(?: rescue)?> ?$|^boot: ?$|Could not find kernel image|No DEFAULT or UI",
+        "its boot loader finds no system to start",
+        "",
+    ),
+    (r"Kernel panic - not syncing: ?([^\n]*)", "its kernel panicked", ""),
+    (
+        r"^\(initramfs\) ?$|Gave up waiting for root|ALERT! .* does not exist|Entering emergency mode\. Exit the shell",
+        "it does not find its root file system and stopped in the emergency shell of its initial one",
+        "does the kernel's root= name a file system that is on the disk?",
+    ),
+    (
+        r"You are in (?:emergency|rescue) mode|(?:password|Enter) for maintenance|Cannot open access to console",
+        "it stopped in systemd's emergency shell",
+        "does /etc/fstab name a file system that is not on the disk?",
+    ),
+)
+"""A pattern of what is printed, what that means and what to look at: no machine goes on from there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why a machine does not come up."""
+
+    reason: str
+    hint: str = ""
+
+
+def dead(console: str, firmware: str = "") -> Trouble | None:
+    """Return why there is no use in waiting any longer; None where there is."""
+    said = text(firmware) + "\n" + text(console)
+    for pattern, reason, hint in DEAD:
+        found = re.search(pattern, said, re.MULTILINE)
+        if found is not None:
+            detail = next((one.strip() for one in found.groups() if one), "")
+            return Trouble(reason=f"{reason}: {detail}" if detail else reason, hint=hint)
+    return None
+
+
+def unreachable(console: str, firmware: str, traffic: Traffic, *, seconds: float) -> Trouble:
+    """Return why a machine that runs was not reached in time."""
+    found = dead(console, firmware)
+    if found is not None:
+        return found
+    within = f"within {seconds:.0f} seconds"
+    if traffic.refused:
+        return Trouble(
+            reason=f"it has a network and no SSH server listens {within}",
+            hint="is the SSH server installed, enabled and unmasked? boot.port says where it listens",
+        )
+    if traffic.addressed:
+        return Trouble(
+            reason=f"it has a network and its SSH server does not answer {within}",
+            hint="does a firewall in it drop what comes? [images.NAME.boot] sets timeout",
+        )
+    if is_up(console):
+        return Trouble(
+            reason=f"it came up without a network {within}",
+            hint="does it bring up whatever interface there is, by DHCP? its name may differ from where it was baked",
+        )
+    hint = "[images.NAME.boot] sets timeout"
+    if not text(console).strip():
+        hint = f"{hint}; a kernel that is to say how far it gets needs console=ttyS0 on its command line"
+    return Trouble(reason=f"it was still booting after {seconds:.0f} seconds", hint=hint)
+
+
+def is_up(console: str) -> bool:
+    """Say whether a machine has come to where somebody could log in."""
+    return (
+        re.search(r"^\S+ login: ?|Reached target .*(?:Multi-User|Graphical)", text(console), re.MULTILINE) is not None
+    )
+
+
+def text(said: str) -> str:
+    """Return what was said without what only moves a cursor."""
+    return CONTROLS.sub("", said)
+
+
+def last_lines(console: str) -> str:
+    """Return the last lines in words, for the end of a message."""
+    lines = [line.rstrip() for line in text(console).splitlines() if line.strip()]
+    if not lines:
+        return "its serial console said nothing"
+    return "\n".join(["its last console lines:", *(f"    {line[:200]}" for line in lines[-LAST_LINES:])])
