@@ -43,7 +43,7 @@ def doctor(*, config: Config = None) -> None:
         answers.append(Answer(name="configuration", good=True, found=str(settings.file or "none: defaults hold")))
     except ImagetestError as error:
         answers.append(Answer(name="configuration", good=False, found=str(error), remedy=error.hint))
-    for examine in (_packer, _docker, _ssh, _mmdebstrap):
+    for examine in (_packer, _docker, _ssh, _qemu, _mmdebstrap):
         answers += examine()
     answers += _places(settings)
     for one in answers:
@@ -109,6 +109,24 @@ def _ssh() -> Iterator[Answer]:
         name="ssh", good=found is not None, needed=False, found=found or "not installed",
         remedy="apt-get install openssh-client; live hosts, and the command that --keep prints, need it",
     )  # fmt: skip
+
+
+def _qemu() -> Iterator[Answer]:
+    from imagetest.drivers.qemu.accelerator import PROGRAM, choose
+
+    programs = (PROGRAM, "qemu-img")
+    missing = [one for one in programs if shutil.which(one) is None]
+    yield Answer(
+        name="qemu", good=not missing, needed=False,
+        found=f"not installed: {', '.join(missing)}" if missing else PROGRAM,
+        remedy="apt-get install qemu-system-x86 qemu-utils; only virtual machines need it",
+    )  # fmt: skip
+    if not missing:
+        reason = choose("auto").reason
+        yield Answer(
+            name="kvm", good=not reason, needed=False, found=reason or "a 64-bit guest runs on it",
+            remedy="virtual machines are emulated without it, which is slow",
+        )  # fmt: skip
 
 
 def _mmdebstrap() -> Iterator[Answer]:

@@ -33,8 +33,17 @@ def test_what_is_missing_is_named_with_its_remedy(bare: Workshop) -> None:
     assert "-> get it from https://developer.hashicorp.com/packer/install" in ended.out
     assert "-> start it (systemctl start docker, or dockerd)" in ended.out
     assert "missing  ssh " in ended.out
+    assert "missing  qemu           not installed: qemu-system-x86_64, qemu-img" in ended.out
     assert ended.err.startswith("imagetest: not ready: configuration, packer, docker, ")
     assert "Traceback" not in ended.text
+
+
+@pytest.mark.qemu
+def test_whether_a_guest_runs_on_kvm_is_said(bare: Workshop) -> None:
+    said = bare.imagetest("doctor").out
+
+    assert "ok       qemu           qemu-system-x86_64" in said
+    assert "  kvm            a 64-bit guest runs on it" in said or "missing  kvm            " in said
 
 
 def test_a_password_is_not_shown(bare: Workshop) -> None:
