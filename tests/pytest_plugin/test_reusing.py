@@ -214,7 +214,7 @@ def test_what_it_was_told_promotes_nothing_later_either(project: Project) -> Non
     judged = imagetest(project, "promote", "web", "stable")
 
     assert judged.returncode == 1, judged.stdout + judged.stderr
-    assert "image-was-booted-afresh" in judged.stdout + judged.stderr
+    assert "'web' is not promoted to 'stable': the instance was taken over from run" in judged.stderr
 
 
 def test_the_command_ends_what_waits(project: Project) -> None:
