@@ -16,7 +16,7 @@ from imagetest.drivers.qemu import accelerator, command, console, disk, keeper, 
 from imagetest.drivers.qemu.machine import Machine, read
 from imagetest.drivers.qemu.monitor import Monitor
 from imagetest.drivers.qemu.rest import Rest
-from imagetest.errors import BootError, ConfigError, EngineError, LeakError, ProcessError
+from imagetest.errors import BootError, ConfigError, EngineError, LeakError, MachineLostError, ProcessError
 from imagetest.execute import process
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.image import Image
@@ -24,7 +24,7 @@ from imagetest.model.instance import Address, Boot, Instance
 from imagetest.model.plan import BootPlan
 from imagetest.ports import Access, Booted, Event, Progress
 from imagetest.transport import connection
-from imagetest.transport.shell import Shell
+from imagetest.transport.shell import CommandTimeoutError, Shell
 
 EMULATED = 4
 """How many times as long as on hardware whatever has a time limit may take under emulation."""
@@ -42,7 +42,13 @@ BOOTED = "image"
 ANSWER_SECONDS = 20.0
 """How long a machine that is up already may take to answer."""
 
-PROCESS_1 = "test -d /run/systemd/system && echo systemd || echo command; cat /proc/1/comm; cat /proc/uptime"
+ASK = (
+    "test -d /run/systemd/system && echo systemd || echo command; cat /proc/1/comm 2>/dev/null || echo unknown; "
+    "cut -d ' ' -f 1 /proc/uptime"
+)
+"""What tells whether systemd runs a machine, what its process 1 is and how long its kernel has run (proc(5))."""
+
+ASK_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +250,7 @@ class QemuDriver:
         assert up.transport is not None  # noqa: S101 - this driver always connects
         machine, shell = start.machine, Shell(up.transport)
         asked = time.monotonic() - start.clock
-        found, process_1, uptime, *_ = shell.run(PROCESS_1, timeout=20).stdout.decode(errors="replace").split()
+        found, process_1, uptime = _asked(shell)
         init = found if plan.init == "auto" else plan.init
         notes = readiness.wait(up, plan, init=init, deadline=start.deadline, alive=machine.alive)
         ready = time.monotonic() - start.clock
@@ -252,7 +258,7 @@ class QemuDriver:
             (machine.traffic().attempts, ("nothing outside could be reached",)) if plan.network == "none" else ((), ())
         )
         machine.stop_noting()
-        before = max(0.0, asked - float(uptime))
+        before = max(0.0, asked - uptime)
         seen = look_back(shell, init=init, reachable=reachable, ready=ready, container=False, before=before)
         shell.close()
         boot = replace(
@@ -269,6 +275,17 @@ class QemuDriver:
             found = start.machine.trouble(start.seconds)
             reason, hint = found.reason, found.hint
         return BootError(f"the image did not come up: {reason}; {self.last_words(resource)}", hint=hint)
+
+
+def _asked(shell: Shell) -> tuple[str, str, float]:
+    try:
+        said = shell.run(ASK, timeout=ASK_SECONDS).stdout.decode(errors="replace").splitlines()
+        found, process_1, uptime = said
+        return found, process_1, float(uptime)
+    except (CommandTimeoutError, MachineLostError) as error:
+        raise BootError(f"it was reached and stopped answering: {error}") from error
+    except ValueError as error:
+        raise BootError("it was reached and does not answer as a Linux machine does") from error
 
 
 def _understood(plan: BootPlan) -> None:

@@ -56,7 +56,7 @@ class Machine:
 
     def stop_noting(self) -> None:
         """Have QEMU note no more packets: from now on they are the checks' own."""
-        with Monitor(self.folder) as monitor, suppress(EngineError):
+        with suppress(OSError, EngineError), Monitor(self.folder) as monitor:  # whoever asks next hears that it ended
             monitor.ask("object-del", id=command.NOTES)
 
     def shut_down(self, seconds: float) -> None:
@@ -64,9 +64,12 @@ class Machine:
 
         A guest that restarts instead ends as well, and is started again by whoever wants it.
         """
-        with Monitor(self.folder) as monitor:
-            monitor.ask("set-action", reboot="shutdown")
-            monitor.ask("system_powerdown")
+        try:
+            with Monitor(self.folder) as monitor:
+                monitor.ask("set-action", reboot="shutdown")
+                monitor.ask("system_powerdown")
+        except OSError as error:
+            raise BootError(f"QEMU does not answer: {error}") from error
         deadline = time.monotonic() + seconds
         while self._hold.ended() is None:
             if time.monotonic() >= deadline:
