@@ -193,8 +193,10 @@ class Controller:
 
     def _is_through(self, name: str) -> bool:
         """Say whether each test of an image has run; each is looked at once, however many there are."""
-        found = self.collected[name].items()
-        waiting = self._waiting.setdefault(name, [one for one, test in reversed(found) if not test.deselected])
+        if name not in self._waiting:
+            found = reversed(self.collected[name].items())
+            self._waiting[name] = [one for one, test in found if not test.deselected]
+        waiting = self._waiting[name]
         while waiting and waiting[-1] in self._checks(name):
             waiting.pop()
         return not waiting

@@ -29,6 +29,9 @@ from imagetest.transport.backend import REST, Switchboard
 from imagetest.transport.line import Machine
 from imagetest.transport.shell import Shell
 
+AT_ONCE = 4
+"""Images that are booted side by side for the workers of pytest-xdist, which run their tests side by side."""
+
 
 class Machines:
     """Keeps one verification for each image that there is, and a reason for each that there is not."""
@@ -144,8 +147,8 @@ class Machines:
 
     def boot_all(self) -> None:
         """Boot every image, and tell the workers where they answer."""
-        for name in self.verifications:
-            self.boot(name)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            list(pool.map(self.boot, [*self.verifications]))
         Handovers(
             machines={
                 name: Handover(
@@ -170,7 +173,10 @@ class Machines:
         elif name.endswith(REST):
             up = self.fleet.rest(self.verifications[image].image, plan)
             self._booted[name] = up
-        return Machine(address=up.instance.address, transport=up.transport, timeout=plan.command_timeout)
+        return Machine(
+            address=up.instance.address, transport=up.transport, timeout=plan.command_timeout,
+            remember=not up.boot.taken_over_from,
+        )  # fmt: skip
 
     def shell(self, name: str) -> Shell:
         """Return a shell on an instance that is not recorded: what imagetest itself asks is no evidence of a check."""

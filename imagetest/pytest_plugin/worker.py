@@ -89,7 +89,8 @@ class Worker:
         if known is None:
             raise MachineLostError(f"no instance of {name!r} was booted")
         if not name.endswith(REST):
-            return Machine(address=known.address, timeout=known.plan.command_timeout)
+            unknown = bool(known.boot.taken_over_from)
+            return Machine(address=known.address, timeout=known.plan.command_timeout, remember=not unknown)
         up = self._fleet.rest(known.image, known.plan)
         return Machine(address=up.instance.address, transport=up.transport, timeout=known.plan.command_timeout)
 
