@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,7 +38,7 @@ class Pool:
 
     def __init__(self, driver: QemuDriver, image: Image, access: Access) -> None:
         self._driver, self._image, self._access = driver, image, access
-        self._names = iter(("named", "two", "three", "four"))
+        self.names: list[str] = []
         self._up: list[Booted] = []
         self._used: list[Booted] = []
 
@@ -69,7 +70,8 @@ class Pool:
             self._driver.destroy(one.instance.id)
 
     def _new(self) -> Booted:
-        resource = RESOURCE.format(next(self._names))
+        resource = RESOURCE.format(secrets.token_hex(4))  # tests in another process have a pool as well
+        self.names.append(resource)
         up = self._driver.boot(self._image, PATIENT, resource=resource, access=self._access, progress=ignore)
         self._up.append(up)
         return up
@@ -157,13 +159,19 @@ class TestQemuDriver(ReattachingContract):
 
         return there
 
+    def test_an_instance_is_called_as_the_lease_says(  # type: ignore[override]
+        self, boot: Callable[[str], Booted], pool: Pool
+    ) -> None:
+        assert boot("named").instance.id in pool.names
+
     def test_what_was_told_of_an_instance_cut_off_is_its_own(
         self, driver: Driver, image: Image, plan: BootPlan, access: Access
     ) -> None:
         """By UEFI as well, which is one boot less to wait for."""
         resource = RESOURCE.format("alone")
         alone = replace(
-            plan, network="none", ready="getent hosts time.example.com; true", machine=Hardware(firmware="uefi")
+            plan, network="none", ready="timeout 2 getent hosts time.example.com; true",
+            machine=Hardware(firmware="uefi"),
         )  # fmt: skip
         try:
             up = driver.boot(image, alone, resource=resource, access=access, progress=ignore)
@@ -186,7 +194,7 @@ class TestQemuDriver(ReattachingContract):
     def test_the_image_at_rest_is_as_it_shipped_and_leads_nowhere(
         self, driver: QemuDriver, image: Image, access: Access
     ) -> None:
-        resource = RESOURCE.format("rest")
+        resource = RESOURCE.format("rest-as-shipped")
         try:
             up = driver.rest(image, resource=resource, access=access)
             shipped = ask(up, "cat /etc/machine-id; ls -A /root/.ssh; ls /etc/ssh/ssh_host_* 2>/dev/null")
@@ -220,7 +228,7 @@ def test_a_disk_that_holds_no_system_cannot_be_opened_at_rest(driver: QemuDriver
 @pytest.fixture
 def fails(driver: QemuDriver, tmp_path: Path) -> Iterator[Callable[..., BootError]]:
     """Return a function that boots a disk which does not come up, and returns what is said of that."""
-    resource = RESOURCE.format("fails")
+    resource = RESOURCE.format(f"fails-{secrets.token_hex(4)}")
 
     def fails(path: Path, plan: BootPlan = PATIENT) -> BootError:
         image, access = driver.identify(str(path), name=NAME), make_access(tmp_path / "keys")
