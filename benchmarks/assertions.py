@@ -10,9 +10,10 @@ the same command line and the same tests with empty bodies, and against that of 
 outcomes are not those that the suite was made for, test by test, ends the benchmark. Where `goss` is on the PATH, the
 same checks run by it inside the container, without pytest.
 
-Prints the medians of one run of this program: seconds, ratios and the peak memory of pytest's process. With --latency,
-a proxy lies between, on which a round trip takes so long (it does not lie before docker's own socket or goss). With
---growth, 100, 1,000 and 10,000 assertions by imagetest alone. PKR_VAR_base_image names the Debian image to build on.
+Prints the medians of one run of this program: seconds, ratios, and the processor time and peak memory of pytest's
+process, in brackets those of the floor. With --latency, a proxy lies between, on which a round trip takes so long (it
+does not lie before docker's own socket or goss). With --growth, 100, 1,000 and 10,000 assertions by imagetest alone.
+PKR_VAR_base_image names the Debian image to build on.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ class Run:
     """What one run of a program took."""
 
     seconds: float
+    processor: float
+    """Seconds of pytest's own process and those that it started here."""
     peak: float
     """MB."""
 
@@ -93,8 +96,7 @@ class Bench:
             log = Path(f"{way.name}.log").absolute()
             log.write_text(done.stdout + done.stderr)
             sys.exit(f"{way.name}: not what the suite was made for, in {sorted(failed ^ wrong)}: see {log}")
-        measured = json.loads(done.stderr.splitlines()[-1])
-        return Run(measured["seconds"], measured["peak"])
+        return Run(**json.loads(done.stderr.splitlines()[-1]))
 
 
 def by_goss(bench: Bench, program: str, count: int) -> float:
@@ -113,21 +115,26 @@ def by_goss(bench: Bench, program: str, count: int) -> float:
     return float(lines[-1]) - float(lines[0])
 
 
+def median(runs: list[Run]) -> Run:
+    """Return the median of each measure."""
+    return Run(*(statistics.median(one) for one in zip(*((r.seconds, r.processor, r.peak) for r in runs), strict=True)))
+
+
 def table(bench: Bench, count: int) -> None:
-    """Print the medians of one number of assertions."""
-    medians = {
-        name: (statistics.median(run.seconds for run in runs), statistics.median(run.peak for run in runs))
-        for (name, some), runs in bench.runs.items()
-        if some == count
-    }
-    least, memory = medians.pop(PLAIN.name + FLOOR)
-    print(f"{count:6} assertions   seconds   floor  x floor  x plain pytest      MB  floor's")
-    print(f"{PLAIN.name:19} {'':8} {least:7.2f} {'':>31} {memory:8.0f}")
-    for name, (seconds, peak) in medians.items():
+    """Print the medians of one number of assertions, in brackets those of the floor."""
+    found = {name: median(runs) for (name, some), runs in bench.runs.items() if some == count}
+    least = found.pop(PLAIN.name + FLOOR)
+    print(f"{count:6} assertions        seconds  x floor  x plain      processor         MB")
+    print(
+        f"{PLAIN.name:19} {f'({least.seconds:.2f})':>14} {f'({least.processor:.2f})':>32} {f'({least.peak:.0f})':>10}"
+    )
+    for name, run in found.items():
         if not name.endswith(FLOOR):
-            floor, memory = medians[name + FLOOR]
-            times = f"{seconds:8.2f} {floor:7.2f} {seconds / floor:8.2f} {seconds / least:15.2f}"
-            print(f"{name:19} {times} {peak:7.0f} {memory:8.0f}")
+            floor = found[name + FLOOR]
+            times = f"{run.seconds:7.2f} ({floor.seconds:.2f})".rjust(14)
+            ratios = f"{run.seconds / floor.seconds:8.2f} {run.seconds / least.seconds:8.2f}"
+            processor = f"{run.processor:.2f} ({floor.processor:.2f})".rjust(14)
+            print(f"{name:19} {times} {ratios} {processor} {f'{run.peak:.0f} ({floor.peak:.0f})':>10}")
 
 
 def measure(bench: Bench, ways: list[Way], count: int, rounds: int) -> None:

@@ -1,4 +1,4 @@
-"""Run a program and add a line to its standard error: its wall-clock seconds and its peak memory in MB.
+"""Run a program and add a line to its standard error: its seconds, those of processors, and its peak memory in MB.
 
 Usage: python peak.py PROGRAM ARGUMENT...
 
@@ -18,8 +18,9 @@ def main() -> int:
     pid = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is wanted
     _, status = os.waitpid(pid, 0)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
-    print(json.dumps({"seconds": seconds, "peak": peak}), file=sys.stderr)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = {"seconds": seconds, "processor": used.ru_utime + used.ru_stime, "peak": used.ru_maxrss / 1000}
+    print(json.dumps(said), file=sys.stderr)
     return os.waitstatus_to_exitcode(status)
 
 
