@@ -70,8 +70,10 @@ def claims(said: str) -> set[Claim]:
 PLAIN = re.compile(r"[\w ./:+@~-]+")
 """Names that need no quoting anywhere, so that nobody reads them differently."""
 
-COUNTERS = re.compile(r"[._-]nr$|count|pid|random|state|quota|stat$|drop_caches|sched_domain|entropy|numa|boot_id|uuid")
-"""Kernel parameters that move by themselves."""
+COUNTERS = re.compile(
+    r"[._-]nr$|count|pid|random|state|quota|stat$|drop_caches|sched_domain|entropy|numa|boot_id|uuid|hostname"
+)
+"""Kernel parameters that move by themselves, or are called after the machine."""
 
 Parts = dict[str, list[str]]
 
