@@ -171,9 +171,7 @@ class Kitchen:
         assert plan.record is not None  # noqa: S101 - a plan without reasons has one
         image = self._find(plan.record, name=order.name)
         if image is None:
-            raise EngineError(
-                f"the image that was baked of {plan.source!r} is gone", hint="try again"
-            )
+            raise EngineError(f"the image that was baked of {plan.source!r} is gone", hint="try again")
         kept = self._path(order, plan.source, plan.key).with_suffix(".log")
         if kept.is_file():
             save(self._folder / plan.record.bake.log, kept.read_bytes())
