@@ -170,11 +170,21 @@ def _command(arguments: list[str]) -> Look | None:
 
 
 def _apk(arguments: list[str]) -> Look | None:
-    return _options("ev")([one for one in arguments if one != "info"]) if "info" in arguments else None
+    """`apk info`, with options on both sides of it; `apk del info` would remove a package of that name."""
+    words = [one for one in arguments if one not in {"-e", "-v"}]
+    return _options()(words[1:]) if words[:1] == ["info"] else None
 
 
 def _pacman(arguments: list[str]) -> Look | None:
     return _options("Q")(arguments) if arguments[:1] == ["-Q"] else None
+
+
+def _sockets(arguments: list[str]) -> Look | None:
+    """Those that listen stay; connections come and go by themselves, and so do the processes that hold sockets."""
+    words = "--unix", "--numeric", "--listening", "--all", "--tcp", "--udp"
+    letters = "".join(one[1:] for one in arguments if one[:2] != "--")
+    listens = ("--listening" in arguments or "l" in letters) and not ("--all" in arguments or set(letters) & set("ap"))
+    return _options("lntuaxpH", *words, operands=False, look=Look.STATE if listens else Look.PASSING)(arguments)
 
 
 def _processes(_arguments: list[str]) -> Look:
@@ -214,7 +224,7 @@ KNOWN: dict[str, Judge] = {
     "ls": _files("1ALadhilnqR"),
     "lsb_release": _options("aidrcs", operands=False),
     "lsmod": _options(operands=False, look=Look.PASSING),
-    "netstat": _options("lntua", "--unix", operands=False),
+    "netstat": _sockets,
     "nproc": _options(operands=False),
     "pacman": _pacman,
     "podman": _words("inspect", look=Look.PASSING),
@@ -224,7 +234,7 @@ KNOWN: dict[str, Judge] = {
     "readlink": _files("efmn"),
     "realpath": _files("ems"),
     "rpm": _rpm,
-    "ss": _options("lntuaxpH", "--numeric", "--listening", "--all", "--tcp", "--udp", "--unix", operands=False),
+    "ss": _sockets,
     "stat": _stat,
     "sysctl": _sysctl,
     "systemctl": _systemctl,

@@ -83,6 +83,13 @@ def test_files_of_every_kind(shell: Shell, prepared: Machine) -> None:
 
 
 @pytest.mark.docker
+def test_a_path_that_the_shell_completes_is_left_to_the_shell(shell: Shell) -> None:
+    questions = ["test -f /etc/host*name", "test -d /et?", "stat -Lc %a /etc/passw?", "test -e '/etc/passw?'"]
+
+    assert_alike(shell, questions, at_least=0)
+
+
+@pytest.mark.docker
 def test_units_in_every_state(shell: Shell, prepared: Machine) -> None:
     """Aliases, units that are not there and such as are on their way say it themselves."""
     listed = prepared.run("systemctl list-unit-files --no-legend --plain | cut -d' ' -f1").split()
@@ -99,6 +106,17 @@ def test_users_and_groups(shell: Shell, prepared: Machine) -> None:
 
     asked = texts("user", [*users, "nobody-here"]) + texts("group", [*groups, "no-group"]) + shadow
     assert_alike(shell, asked, at_least=0.98)
+
+
+@pytest.mark.parametrize("names", [("app", "ghost", "web"), ("root", "ghost", "web")])
+def test_of_a_getent_that_stops_at_the_first_that_is_not_there_only_what_it_said_counts(names: tuple[str, ...]) -> None:
+    """As Alpine's does (NetBSD's getent.c leaves its loop), while glibc's goes on to the last."""
+    (errand,) = errands([f"getent passwd {name}" for name in names])
+    said = Answer(exit_code=2, stdout=f"{names[0]}:x:1:1::/:/bin/sh\n".encode(), stderr=b"")
+
+    assert errand.answers(said) == {
+        f"getent passwd {names[0]}": Answer(exit_code=0, stdout=said.stdout, stderr=b""),
+    }
 
 
 @pytest.mark.docker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from imagetest.transport.questions.families.family import Facts, Question, lines, said
@@ -10,6 +11,9 @@ from imagetest.transport.shell import Answer
 
 NOT_FOUND = 2
 """Exit code of getent(1) when one or more keys are not there."""
+
+LAST = "root"
+"""Asked for behind all others, to see that they were all looked up: musl's getent(1) stops at the first that fails."""
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]*")
 """A name, and no number, which would be looked up as an id."""
@@ -38,16 +42,20 @@ class Accounts:
 
     def command(self, group: str, names: Sequence[str]) -> str:
         """Look all names up in one database, which `group` names."""
-        return f"getent {group} {' '.join(names)}"
+        return f"getent {group} {' '.join(names)} {LAST}"
 
     def facts(self, answer: Answer, names: Sequence[str]) -> Facts:
-        """Read the lines; where getent ended as it should, a name without a line is not there."""
+        """Read the lines; where getent came to its end, a name without a line is not there."""
         if answer.exit_code not in {0, NOT_FOUND}:
             return {}
         found: dict[str, str] = {}
+        times: Counter[str] = Counter()
         for row in lines(answer.stdout):
-            found.setdefault(row.split(":", 1)[0], row)
-        return {name: (found.get(name, ""),) for name in names}
+            name = row.split(":", 1)[0]
+            found.setdefault(name, row)
+            times[name] += 1
+        ended = times[LAST] > (LAST in names) and found.keys() <= {*names, LAST}
+        return {name: (found.get(name, ""),) for name in names if name in found or ended}
 
     def tell(self, question: Question, fact: tuple[str, ...]) -> Answer | None:
         """Tell the line or one of its fields; that there is no such user, id(1) says itself."""

@@ -13,8 +13,8 @@ from imagetest.transport.shell import Answer
 TESTS = "efdxpSL"
 FORMATS = ("%U", "%u", "%G", "%g", "%a", "%Y", "%s", "%i")
 
-PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
-"""An absolute path that stands on one line."""
+PATH = re.compile(r"/[^\x00-\x1f\x7f?*]*")
+"""An absolute path that stands on one line, and is no pattern for the shell to replace by the files that it fits."""
 
 
 class Files:
