@@ -29,7 +29,7 @@ PATIENT = BootPlan(timeout=60.0, machine=Hardware(memory=512))
 TAKES_AWAY = {"gone", "at-last"}
 """What the contract calls a machine that it destroys after it has seen it."""
 
-NEEDS_NONE = {"gone-since", "words"}
+NEEDS_NONE = {"gone-since", "named", "words"}
 """What it calls one that may be gone before."""
 
 
