@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import shlex
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -32,13 +33,15 @@ Names = Mapping[str, tuple[str, ...]]
 
 def guess(items: Iterable[pytest.Item]) -> Iterator[str]:
     """Give the commands that tests may ask with; what is known to change a machine is for the reader to leave out."""
-    asked = [text for item in items for text in _of(item)]
+    modules: dict[int, Names] = {}
+    asked = [text for item in items for text in _of(item, modules)]
     if asked:
         yield from PRELUDE
     yield from asked
 
 
-def _of(item: pytest.Item) -> Iterator[str]:
+def _of(item: pytest.Item, modules: dict[int, Names]) -> Iterator[str]:
+    """Give what one test may ask; `modules` keeps what the names of a module stand for, by the id of its globals."""
     function = getattr(item, "function", None)
     code = getattr(function, "__code__", None)
     if function is None or code is None:
@@ -47,12 +50,14 @@ def _of(item: pytest.Item) -> Iterator[str]:
     if node is None:
         return
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    names: dict[str, tuple[str, ...]] = {
-        name: found for name, value in function.__globals__.items() if (found := _strings(value))
-    }
+    module = id(function.__globals__)
+    if module not in modules:
+        modules[module] = _named(function.__globals__)
+    own: dict[str, tuple[str, ...]] = {}
+    names = ChainMap(own, modules[module])  # type: ignore[arg-type]  # nothing is written into the second
     for name, value in _local(node).items():
-        names[name] = _values(value, names)
-    names |= {name: found for name, value in params.items() if (found := _strings(value))}
+        own[name] = _values(value, names)
+    own |= _named(params)
     for call, attribute in _calls(node):
         yield from _asked(call, attribute, names)
 
@@ -100,6 +105,10 @@ def _constants(value: ast.expr) -> tuple[str, ...]:
             return tuple(text for one in several for text in _constants(one))
         case _:
             return ()
+
+
+def _named(values: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    return {name: found for name, value in values.items() if (found := _strings(value))}
 
 
 def _strings(value: object) -> tuple[str, ...]:
