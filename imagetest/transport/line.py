@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -69,9 +70,10 @@ class Line:
         self._machine: Machine | None = None
         self._transport: paramiko.Transport | None = None
         self._shells: dict[str, Shell] = {}
-        self._others: list[Shell] = []
         self._refused: set[str] = set()
         """Users whom sudo lets nobody become without a question."""
+        self._turn, self._opening = threading.Lock(), threading.RLock()
+        """A check may ask from several threads: the shells are one's at a time, and nobody connects twice."""
         self.lost = ""
         """Why it does not answer any more; empty while it does."""
         self.connections = 0
@@ -88,18 +90,44 @@ class Line:
         if self.lost:
             raise LostForGoodError(self.lost)
         try:
-            self._connect()
-            if all(shell.closed for shell in self._shells.values()):
-                self._shell(PLAIN)
+            with self._opening:
+                self._connect()
+                if all(shell.closed for shell in self._shells.values()):
+                    self._shell(PLAIN)
         except MachineLostError as error:
             raise self._gone(error) from error
 
     def run(self, command: str) -> Answer:
         """Run a command, where it is for a user of sudo's in a shell that is that user's already.
 
+        While another thread's command runs it does not wait for that, unless the server allows no more sessions.
+
         Raises LostForGoodError when the machine does not answer any more, MachineLostError when this command was cut
         off and the next one may run again, and CommandTimeoutError and TooMuchOutputError as a shell does.
         """
+        self.open()
+        if not self._turn.acquire(blocking=False):
+            return self._beside(command)
+        try:
+            return self._run(command)
+        finally:
+            self._turn.release()
+
+    def _beside(self, command: str) -> Answer:
+        """Run a command in a shell of its own."""
+        try:
+            shell = self._another()
+        except MachineLostError:  # so nothing was sent yet
+            with self._turn:
+                return self._run(command)
+        try:
+            return shell.run(command, timeout=self.machine.timeout, limit=self.machine.limit)
+        except MachineLostError as error:
+            raise MachineLostError(f"the command was cut off: {error}") from error
+        finally:
+            shell.close()
+
+    def _run(self, command: str) -> Answer:
         self.open()
         user, inner = peel(command)
         start = PLAIN if user is None else _sudo(user)
@@ -129,14 +157,23 @@ class Line:
         Raises MachineLostError when the machine does not answer.
         """
         self.open()
-        assert self._transport is not None  # noqa: S101 - told to the type checker
-        start = AS_ROOT if self.machine.sudo else PLAIN
         try:
-            return Shell(self._transport, start=start)
+            return self._another()
         except NoSessionError:
             if self.machine.address is None:
                 raise
-            return Shell(connection.connect(self.machine.address), start=start, alone=True)
+        transport = connection.connect(self.machine.address)
+        try:
+            return Shell(transport, start=AS_ROOT if self.machine.sudo else PLAIN, alone=True)
+        except MachineLostError:
+            transport.close()
+            raise
+
+    def _another(self) -> Shell:
+        """Start a shell on the connection that there is."""
+        if self._transport is None:
+            raise MachineLostError("the connection is closed")
+        return Shell(self._transport, start=AS_ROOT if self.machine.sudo else PLAIN)
 
     def close(self) -> None:
         """Close the connection; the next command opens another."""
@@ -186,11 +223,10 @@ class Line:
         return True
 
     def _several(self, count: int) -> list[Shell]:
-        assert self._transport is not None  # noqa: S101 - told to the type checker
         shells = [self._shell(PLAIN)]
         with suppress(MachineLostError):
             while len(shells) < count:
-                shells.append(Shell(self._transport, start=AS_ROOT if self.machine.sudo else PLAIN))
+                shells.append(self._another())
         return shells
 
     def _each(self, shell: Shell, commands: list[str]) -> list[Answer | None]:
@@ -206,8 +242,9 @@ class Line:
         It may have run, so it does not run again. Whether the machine itself is gone shows at once.
         """
         try:
-            self._connect()
-            self._shell(PLAIN)
+            with self._opening:
+                self._connect()
+                self._shell(PLAIN)
         except MachineLostError:
             return self._gone(error)
         return MachineLostError(f"the command was cut off: {error}")

@@ -159,6 +159,28 @@ def test_a_full_disk_stops_nothing_but_what_writes(hosts: LiveHosts) -> None:
     line.close()
 
 
+def test_threads_of_a_check_ask_at_once_and_each_has_its_own_answer(line: Line) -> None:
+    """One of them waits for what another does, which would never come if they took turns."""
+    with ThreadPoolExecutor(max_workers=5) as pool:
+        waiting = pool.submit(line.run, "until test -e /tmp/go; do sleep 0.1; done; rm /tmp/go; echo gone")
+        time.sleep(0.3)
+        said = list(pool.map(lambda number: line.run(f"echo {number}").stdout, range(40)))
+        line.run("touch /tmp/go")
+
+        assert said == [f"{number}\n".encode() for number in range(40)]
+        assert waiting.result().stdout == b"gone\n"
+    assert_next_has_its_own_answer(line)
+    assert line.connections == 1
+
+
+def test_threads_take_turns_where_one_session_is_all(alice: Line) -> None:
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        said = list(pool.map(lambda number: alice.run(f"sleep 0.1; echo {number}").stdout, range(8)))
+
+    assert said == [f"{number}\n".encode() for number in range(8)]
+    assert_next_has_its_own_answer(alice)
+
+
 def test_one_session_is_enough(alice: Line) -> None:
     """For commands, for other users, for a shell besides, and for many questions at once."""
     assert alice.run("id -un").stdout == b"alice\n"
