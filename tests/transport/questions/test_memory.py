@@ -192,7 +192,7 @@ CHANGES = (
     "mkdir -p {}",
     "chmod 700 {}",
     "printf x >{}; touch -d @1 {}",
-    "ln -sfn /etc {}",
+    "ln -sfn ../elsewhere {}",
 )
 QUESTIONS = (
     "test -e {}", "test -d {}", "test -L {}", "stat -Lc %a {}", "stat -Lc %s {}", "stat -Lc %Y {}", "cat -- {}",
@@ -289,6 +289,7 @@ def test_random_sequences_are_answered_as_by_the_machine_itself(
     """Its own commands, jobs in the background, a second worker, connections that are cut: never a stale answer."""
     run = tmp_path / str(time.monotonic_ns())
     (run / "files").mkdir(parents=True)
+    (run / "elsewhere").mkdir()
     world = World(shared_machine, run / "files", oracle)
     try:
         for who, step in steps:
