@@ -97,8 +97,10 @@ class Line:
         except MachineLostError as error:
             raise self._gone(error) from error
 
-    def run(self, command: str) -> Answer:
+    def run(self, command: str, *, afresh: bool = False) -> Answer:
         """Run a command, where it is for a user of sudo's in a shell that is that user's already.
+
+        With `afresh` that user is become anew: groups, limits and what sudo allows may have changed since.
 
         While another thread's command runs it does not wait for that, unless the server allows no more sessions.
 
@@ -109,7 +111,7 @@ class Line:
         if not self._turn.acquire(blocking=False):
             return self._beside(command)
         try:
-            return self._run(command)
+            return self._run(command, afresh=afresh)
         finally:
             self._turn.release()
 
@@ -119,7 +121,7 @@ class Line:
             shell = self._another()
         except MachineLostError:  # so nothing was sent yet
             with self._turn:
-                return self._run(command)
+                return self._run(command, afresh=True)
         try:
             return shell.run(command, timeout=self.machine.timeout, limit=self.machine.limit)
         except MachineLostError as error:
@@ -127,10 +129,12 @@ class Line:
         finally:
             shell.close()
 
-    def _run(self, command: str) -> Answer:
+    def _run(self, command: str, *, afresh: bool) -> Answer:
         self.open()
         user, inner = peel(command)
         start = PLAIN if user is None else _sudo(user)
+        if afresh and start != PLAIN and start in self._shells:
+            self._shells.pop(start).close()
         if user is not None and not self._become(start):
             inner, start = command, PLAIN  # sudo itself says why not
         try:

@@ -98,6 +98,7 @@ class Shell:
         except CommandTimeoutError as error:
             raise MachineLostError(f"/bin/sh did not answer within {timeout:g} seconds") from error
         except ValueError as error:
+            self.close()
             raise MachineLostError("what answers is no POSIX shell") from error
 
     def run(self, command: str | bytes, *, timeout: float, limit: int | None = None) -> Answer:

@@ -13,8 +13,10 @@ import pytest
 from imagetest.drivers.docker import DockerDriver
 from imagetest.errors import MachineLostError
 from imagetest.model.instance import Address
+from imagetest.transport.backend import Switchboard
 from imagetest.transport.line import Line, LostForGoodError, Machine
 from imagetest.transport.questions.sudo import wrap
+from imagetest.transport.recorder import Recorder
 from imagetest.transport.shell import CommandTimeoutError, TooMuchOutputError
 from tests.collectors.machines import booted
 from tests.dockyard import Dockyard, install
@@ -288,3 +290,17 @@ def test_where_the_image_has_no_ssh_server_a_command_is_ended_too(dockyard: Dock
         assert "sleep 4716" not in listed
         assert_next_has_its_own_answer(line)
     driver.close()
+
+
+def test_what_sudo_gives_is_taken_anew_once_the_machine_was_changed(hosts: LiveHosts, narrow: LiveHost) -> None:
+    """A user's groups are those of the moment at which sudo becomes that user."""
+    line = line_to(hosts, narrow, user="alice")
+    board = Switchboard(
+        machine=lambda _name: line.machine, recorder=Recorder(str), on_lost=lambda _name, why: pytest.fail(why)
+    )
+    before = board.ask("narrow", wrap("id -nG", "bob")).stdout
+    board.ask("narrow", wrap("/usr/sbin/groupadd extra && /usr/sbin/usermod -aG extra bob", ""))
+
+    assert before == b"bob\n"
+    assert board.ask("narrow", wrap("id -nG", "bob")).stdout == b"bob extra\n"
+    board.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from imagetest.transport.questions.families import Family, Question, family_of
-from imagetest.transport.questions.looking import Look, look
+from imagetest.transport.questions.looking import FILTERS, Look, look
 from imagetest.transport.questions.sudo import innermost, peel, wrap
 from imagetest.transport.questions.words import PIPE, pipeline
 from imagetest.transport.shell import Answer
@@ -58,8 +58,8 @@ def errands(questions: Iterable[str]) -> list[Errand]:
             family, question = found
             known[id(family)] = family
             families[user, id(family), question.group][text] = question
-        elif words[0] not in ASKED_ALONE:
-            alone.append(_one(text, user, inner, words))
+        elif words[0] not in ASKED_ALONE and (paths := _read_by(words)) is not None:
+            alone.append(_one(text, user, inner, paths))
     together = [
         _together(known[family], group, some, user)
         for (user, family, group), asked in families.items()
@@ -103,13 +103,24 @@ def _together(family: Family, group: str, asked: dict[str, Question], user: str 
     return Errand(command if user is None else wrap(command, user), answers)
 
 
-def _one(text: str, user: str | None, inner: str, words: list[str]) -> Errand:
-    paths = [word for word in words if word.startswith("/")] if words[0] in READERS else []
+def _read_by(words: list[str]) -> list[str] | None:
+    """Return the files that programs are given to read; None where one is named from a folder that nobody knows."""
+    paths = []
+    for _, command in itertools.groupby(words, PIPE.__eq__):
+        program, *arguments = command
+        operands = [word for word in arguments if not word.startswith("-")]
+        if program in READERS:
+            paths += operands[1:] if program == "grep" else operands
+        elif program in FILTERS:
+            paths += [word for word in operands if word.startswith("/")]
+    return paths if all(path.startswith("/") for path in paths) else None
+
+
+def _one(text: str, user: str | None, inner: str, paths: list[str]) -> Errand:
     if not paths:
         return Errand(text, lambda answer: {text: answer})
     checks = " ".join(f"test -f {shlex.quote(path)} || exit {NOT_ASKED};" for path in paths)
-    if words[0] in {"cat", "head", "tail"}:
-        checks += " ".join(_is_small(path) for path in paths)
+    checks += " ".join(_is_small(path) for path in paths)
     guarded = f"{checks} {inner}"
 
     def answers(answer: Answer) -> Answers:

@@ -25,11 +25,11 @@ class Look(enum.Enum):
 Judge = Callable[[list[str]], Look | None]
 """Says what a program does that is given these arguments; None where it may change something."""
 
-MOVING = re.compile(r"/(proc|sys|dev)(/|\Z)|(\A|/)\.\.(/|\Z)")
-"""Paths below which files move by themselves, or may not be files."""
+MOVING = re.compile(r"(\A|/)(proc|sys|dev)/|/(proc|sys|dev)\Z|(\A|/)\.\.(/|\Z)|\A/+\Z|\A/[^/]*[?*]")
+"""Paths that may lead to where files move by themselves, or are not files."""
 
 MOVING_PARAMETERS = re.compile(
-    r"kernel[./](random|ns_last_pid|pty[./]nr)|fs[./].*(state|nr|count)|net[./].*(count|nr)\Z"
+    r"kernel[./](random|ns_last_pid|pty[./]nr|tainted|perf_event_max_sample_rate|hung_task_detect_count)|fs[./].*(state|nr|count)|net[./].*(count|nr)\Z"
 )
 """Kernel parameters that count or are drawn by lot."""
 
@@ -43,7 +43,8 @@ def look(text: str) -> Look | None:
     looks = [_judge(command) for command in commands[:1]] + [_filter(command) for command in commands[1:]]
     if None in looks:
         return None
-    return Look.PASSING if Look.PASSING in looks else Look.STATE
+    moves = any(MOVING.search(word) for command in commands for word in command[1:])
+    return Look.PASSING if moves or Look.PASSING in looks else Look.STATE
 
 
 def _judge(words: list[str]) -> Look | None:
@@ -80,17 +81,6 @@ def _options(letters: str = "", *words: str, operands: bool = True, look: Look =
     return judge
 
 
-def _files(letters: str = "", *words: str) -> Judge:
-    """Allow options and paths; what moves by itself is good only when it is asked."""
-    allowed = _options(letters, *words)
-
-    def judge(arguments: list[str]) -> Look | None:
-        found = allowed(arguments)
-        return Look.PASSING if found and any(MOVING.search(one) for one in arguments) else found
-
-    return judge
-
-
 def _words(*allowed: str, look: Look = Look.STATE) -> Judge:
     """Allow a first word out of some, and behind it operands."""
     operands = _options()
@@ -104,13 +94,13 @@ def _words(*allowed: str, look: Look = Look.STATE) -> Judge:
 def _test(arguments: list[str]) -> Look | None:
     if len(arguments) != 2 or not re.fullmatch("-[bcdefghkprsuwxLS]", arguments[0]):  # noqa: PLR2004 - operator, path
         return None
-    return Look.PASSING if MOVING.search(arguments[1]) else Look.STATE
+    return Look.STATE
 
 
 def _stat(arguments: list[str]) -> Look | None:
     if len(arguments) != 3 or arguments[0] not in {"-Lc", "-c"} or arguments[2].startswith("-"):  # noqa: PLR2004
         return None
-    return Look.PASSING if MOVING.search(arguments[2]) else Look.STATE
+    return Look.STATE
 
 
 def _sysctl(arguments: list[str]) -> Look | None:
@@ -162,7 +152,7 @@ def _find(arguments: list[str]) -> Look | None:
     rest = arguments[1:] if arguments[:1] == ["-L"] else arguments
     if len(rest) != 3 or rest[1] != "-name" or rest[0].startswith("-"):  # noqa: PLR2004 - a folder and one test
         return None
-    return Look.PASSING if MOVING.search(rest[0]) else Look.STATE
+    return Look.STATE
 
 
 def _command(arguments: list[str]) -> Look | None:
@@ -195,14 +185,14 @@ def _anything(_arguments: list[str]) -> Look:
     return Look.STATE
 
 
-SUMS = dict.fromkeys(("md5sum", "sha1sum", "sha256sum", "sha512sum"), _files("b"))
+SUMS = dict.fromkeys(("md5sum", "sha1sum", "sha256sum", "sha512sum"), _options("b"))
 
 KNOWN: dict[str, Judge] = {
     **SUMS,
     "apk": _apk,
     "arch": _options(operands=False),
     "blockdev": _options("", "--report"),
-    "cat": _files(),
+    "cat": _options(),
     "command": _command,
     "date": _options("uRI", operands=False, look=Look.PASSING),
     "df": _options("hkPTi", look=Look.PASSING),
@@ -216,12 +206,12 @@ KNOWN: dict[str, Judge] = {
     "free": _options("bkmh", operands=False, look=Look.PASSING),
     "getconf": _options(),
     "getent": _words("passwd", "group", "shadow", "services", "protocols", "networks"),
-    "grep": _files("EFGPchilnoqsvwx"),
-    "head": _files("q", "-n", "-c"),
+    "grep": _options("EFGPchilnoqsvwx"),
+    "head": _options("q", "-n", "-c"),
     "hostname": _options("fsdI", operands=False),
     "id": _options("ugGnr"),
     "ip": _ip,
-    "ls": _files("1ALadhilnqR"),
+    "ls": _options("1ALadhilnqR"),
     "lsb_release": _options("aidrcs", operands=False),
     "lsmod": _options(operands=False, look=Look.PASSING),
     "netstat": _sockets,
@@ -231,19 +221,19 @@ KNOWN: dict[str, Judge] = {
     "printenv": _options(),
     "ps": _processes,
     "pwd": _options("LP", operands=False),
-    "readlink": _files("efmn"),
-    "realpath": _files("ems"),
+    "readlink": _options("efmn"),
+    "realpath": _options("ems"),
     "rpm": _rpm,
     "ss": _sockets,
     "stat": _stat,
     "sysctl": _sysctl,
     "systemctl": _systemctl,
-    "tail": _files("q", "-n", "-c"),
+    "tail": _options("q", "-n", "-c"),
     "test": _test,
     "true": _anything,
     "uname": _options("asnrvmpio", operands=False),
     "uptime": _options("ps", operands=False, look=Look.PASSING),
-    "wc": _files("lwcm"),
+    "wc": _options("lwcm"),
     "which": _options("a"),
     "whoami": _options(operands=False),
 }

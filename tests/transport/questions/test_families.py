@@ -99,6 +99,17 @@ def test_units_in_every_state(shell: Shell, prepared: Machine) -> None:
 
 
 @pytest.mark.docker
+def test_a_unit_that_is_enabled_by_a_link_alone_is_enabled_at_once(shell: Shell, prepared: Machine) -> None:
+    """What runs is loaded, and systemd goes on saying that it was not enabled until somebody has it reload."""
+    unit = "[Install]\\nWantedBy=multi-user.target\\n[Service]\\nExecStart=/bin/sleep infinity\\n"
+    prepared.run(f"printf '{unit}' >/etc/systemd/system/a.service; systemctl start a")
+    assert_alike(shell, texts("service", ["a"]), at_least=1)
+    prepared.run("systemctl show -p UnitFileState a; ln -s ../a.service /etc/systemd/system/multi-user.target.wants/")
+
+    assert_alike(shell, texts("service", ["a"]), at_least=1)
+
+
+@pytest.mark.docker
 def test_users_and_groups(shell: Shell, prepared: Machine) -> None:
     users = prepared.run("cut -d: -f1 /etc/passwd").split()
     groups = prepared.run("cut -d: -f1 /etc/group").split()

@@ -14,7 +14,8 @@ ACTIVE = {"active": 0, "inactive": 3, "failed": 3}
 ENABLED = {"enabled": 0, "static": 0, "indirect": 0, "disabled": 1, "masked": 1}
 """Exit codes of `systemctl is-enabled` (systemctl(1), table 1), of states that need no look at old init scripts."""
 
-PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState")
+PROPERTIES = ("Id", "LoadState", "ActiveState")
+"""Without UnitFileState, which systemd keeps as it was when somebody first asked, until `daemon-reload`."""
 
 NAME = re.compile(r"(?!.*@(\.|\Z))[A-Za-z0-9:_.][A-Za-z0-9:_.@-]*")
 """A unit's name, and not that of a template such as `getty@.service`, which `systemctl show` refuses."""
@@ -33,20 +34,24 @@ class Units:
         return None
 
     def command(self, group: str, names: Sequence[str]) -> str:  # noqa: ARG002 - one group
-        """Show four properties of each; a name that no unit has is shown as well."""
-        return f"systemctl show -p {','.join(PROPERTIES)} -- {' '.join(names)}"
+        """Show three properties of each, of a name that no unit has as well; then list what is in files now."""
+        units = " ".join(map(_full, names))
+        listed = f"systemctl list-unit-files --no-legend --no-pager --plain -- {units}"
+        return f"systemctl show -p {','.join(PROPERTIES)} -- {' '.join(names)} && echo && echo && {{ {listed}; :; }}"
 
     def facts(self, answer: Answer, names: Sequence[str]) -> Facts:
         """Read a block for each name, in their order. An alias, or a unit that is not there, has no certain answer."""
-        blocks = "\n".join(lines(answer.stdout)).split("\n\n")
-        if answer.exit_code or len(blocks) != len(names):
+        shown_all, separator, listed = answer.stdout.partition(b"\n\n\n")
+        blocks = "\n".join(lines(shown_all + b"\n")).split("\n\n")
+        if answer.exit_code or not separator or len(blocks) != len(names):
             return {}
+        states = {row[0]: row[1] for row in map(str.split, lines(listed)) if len(row) > 1}
         found: Facts = {}
         for name, block in zip(names, blocks, strict=True):
             shown = dict(row.split("=", 1) for row in block.splitlines() if "=" in row)
-            unit = name if SUFFIX.fullmatch(name) else f"{name}.service"
+            unit = _full(name)
             if shown.get("Id") == unit and shown.get("LoadState") in {"loaded", "masked"}:
-                found[name] = (shown.get("ActiveState", ""), shown.get("UnitFileState", ""))
+                found[name] = (shown.get("ActiveState", ""), states.get(unit, ""))
         return found
 
     def tell(self, question: Question, fact: tuple[str, ...]) -> Answer | None:
@@ -60,3 +65,8 @@ class Units:
         if kind != "service" or not NAME.fullmatch(name):
             return []
         return [f"systemctl is-active {name}", f"systemctl is-enabled {name}"]
+
+
+def _full(name: str) -> str:
+    """Return a unit's name with its suffix, which systemctl(1) adds where there is none."""
+    return name if SUFFIX.fullmatch(name) else f"{name}.service"
