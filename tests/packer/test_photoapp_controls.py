@@ -57,7 +57,8 @@ def judged(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
     try:
         yield _judge({"sound": image, **spoiled}, tmp_path_factory.mktemp("photoapp"))
     finally:
-        run("docker", "rmi", "--force", *spoiled.values())
+        # They were made from the image, which is untagged and would be removed with the last of them.
+        run("docker", "rmi", "--force", "--no-prune", *spoiled.values())
 
 
 def test_every_control_has_a_breakage() -> None:

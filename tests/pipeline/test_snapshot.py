@@ -123,19 +123,20 @@ RUNNING = "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '[s]lee
 
 
 @pytest.mark.docker
-def test_what_nobody_waits_for_any_more_ends_by_itself(dockyard: Dockyard, tmp_path: Path) -> None:
+def test_what_nobody_waits_for_any_more_is_ended(dockyard: Dockyard, tmp_path: Path) -> None:
     with live_hosts(dockyard, tmp_path) as hosts:
         host = hosts.start("web")
         roads = Roads(hosts.ssh_config)
         transport = roads.dial("web")
         with pytest.raises(MachineLostError):
-            take(Shell(transport), [Lines("one", "sleep 777")], subject="web", timeout=1)
-        left = host.run(RUNNING)
+            take(Shell(transport), [Lines("one", "sh -c 'touch /ran; exec sleep 777'")], subject="web", timeout=1)
         transport.close()
         roads.close()
         deadline = time.monotonic() + 30
         while (still := host.run(RUNNING)) and time.monotonic() < deadline:
             time.sleep(0.2)
 
-    assert "sleep 777" in left
+        began = host.run("ls /ran")
+
+    assert began == "/ran\n"
     assert still == ""

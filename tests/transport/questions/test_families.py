@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from imagetest.drivers.docker import DockerDriver
 from imagetest.transport.questions.ahead import errands
 from imagetest.transport.questions.families import FAMILIES
 from imagetest.transport.questions.sudo import wrap
 from imagetest.transport.shell import Answer, Shell
-from tests.collectors.conftest import boots, driver, login, machine  # noqa: F401 - fixtures
-from tests.collectors.machines import Machine
+from tests.collectors.machines import Machine, booted
+from tests.dockyard import Dockyard
+from tests.drivers.images import INIT, server
 
 SECONDS = 30.0
 
@@ -34,9 +37,27 @@ systemctl daemon-reload; systemctl start up; systemctl start broken; systemctl e
 
 
 @pytest.fixture(scope="module")
-def prepared(machine: Machine) -> Machine:  # noqa: F811
-    machine.run(PREPARE)
-    return machine
+def driver() -> Iterator[DockerDriver]:
+    made = DockerDriver()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def prepared(driver: DockerDriver, dockyard: Dockyard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """Give a machine with systemd, on which there is something of everything."""
+    with booted(driver, dockyard.build(*INIT), tmp_path_factory.mktemp("machine")) as machine:
+        machine.run(PREPARE)
+        yield machine
+
+
+@pytest.fixture
+def login(driver: DockerDriver, dockyard: Dockyard, tmp_path: Path) -> Iterator[Machine]:
+    """Give a machine on which an ordinary user asks."""
+    with booted(
+        driver, dockyard.build(*server("RUN useradd -m -s /bin/bash alice")), tmp_path, user="alice"
+    ) as machine:
+        yield machine
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +161,7 @@ def test_kernel_parameters(shell: Shell, prepared: Machine) -> None:
 
 
 @pytest.mark.docker
-def test_an_ordinary_user_and_one_behind_sudo(login: Machine) -> None:  # noqa: F811
+def test_an_ordinary_user_and_one_behind_sudo(login: Machine) -> None:
     """What may not be read has no answer ahead of time, or the very refusal."""
     shell = Shell(login.transport)
     files = texts("file", ["/etc/shadow", "/root/x", "/etc/passwd"])
