@@ -130,7 +130,7 @@ class Switchboard:
             started, clock = time.time(), time.monotonic()  # connecting is not what the command costs
             if connections and line.connections != connections:
                 memory.change()
-            answer = line.run(command, afresh=not memory.holds)
+            answer = line.run(command, afresh=not (memory.holds and self._remembers(name)))
         except LostForGoodError as error:
             if not _is_a_checks_own(name):  # else it is the check's own error, and nobody else's
                 self.on_lost(name.removesuffix(REST), str(error))
