@@ -209,6 +209,13 @@ STEPS = st.one_of(
 )
 
 
+def appear(file: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file.name} did not appear"
+        time.sleep(0.005)
+
+
 class World:
     """A machine, two processes that run checks on it, and somebody who knows what is."""
 
@@ -249,18 +256,16 @@ class World:
         """Start a job in the background that changes the machine when it is told to."""
         number = next(self.numbers)
         base = f"{self.folder.parent}/job-{self.folder.name}-{number}"
-        job = f"while ! test -e {base}.go; do sleep 0.005; done; {change}; touch {base}.done"
+        job = f"touch {base}.begun; while ! test -e {base}.go; do sleep 0.005; done; {change}; touch {base}.done"
         asker.ask(f"setsid /bin/sh -c {shlex.quote(job)} >/dev/null 2>&1 &")
+        appear(Path(f"{base}.begun"))  # before that it may still be in its shell's group, and would end with a cut
         self.pending.append(number)
 
     def happen(self) -> None:
         for number in self.pending:
             base = self.folder.parent / f"job-{self.folder.name}-{number}"
             base.with_name(f"{base.name}.go").touch()
-            deadline = time.monotonic() + SECONDS
-            while not base.with_name(f"{base.name}.done").exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
+            appear(base.with_name(f"{base.name}.done"))
         self.pending = []
 
     def end(self) -> None:
