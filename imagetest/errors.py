@@ -61,7 +61,7 @@ class ProcessError(InfrastructureError):
 
 
 class EngineError(InfrastructureError):
-    """The container engine refused or could not be reached."""
+    """The container engine or AWS refused or could not be reached."""
 
 
 class BakeError(InfrastructureError):

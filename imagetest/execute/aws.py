@@ -1,0 +1,203 @@
+"""The one door to AWS: connect as the user's own tools would, page through answers, and turn its errors into ours.
+
+Credentials, profile and endpoint are found as boto3 finds them, so that whatever `aws` works with works here. boto3
+is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from imagetest.errors import ConfigError, EngineError, ImagetestError
+from imagetest.execute.interrupts import interrupts
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 60.0
+
+ATTEMPTS = 6
+"""How often one request is sent in all: half a minute of waiting at most, by botocore's backoff."""
+
+CONSISTENT_SECONDS = 60.0
+"""How long what was just made may be unknown to the next request ("Eventual consistency in the Amazon EC2 API")."""
+
+PAUSE_SECONDS = 0.5
+"""Between two questions whether something has come to pass; AWS counts them against the account's rate."""
+
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+WRONG = frozenset(
+    {
+        "AuthFailure", "InvalidAccessKeyId", "InvalidClientTokenId", "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)  # fmt: skip
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
+"""Codes by which AWS tells these ("Error codes for the Amazon EC2 API", "Common errors")."""
+
+SIGN_IN = "give boto3 credentials: AWS_PROFILE, `aws configure`, `aws sso login`, or the role of the machine"
+
+_Given = TypeVar("_Given")
+_sessions = threading.Lock()
+"""A session is no thing for two threads; the clients that it makes are."""
+
+
+class RefusedError(EngineError):
+    """AWS answered, and with an error."""
+
+    def __init__(self, message: str, *, code: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        """AWS's own word for it: `InvalidAMIID.NotFound`."""
+
+
+def client(service: str, region: str = "") -> Any:
+    """Return a client of a service such as `ec2`; without a region, in the one that the user's configuration names.
+
+    It asks again by itself, ever more slowly, where AWS is overloaded or throttles. Whoever asks closes it. Raises
+    ConfigError when there is no region, no such profile, or an endpoint that is no URL.
+    """
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    settings = Config(
+        retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS}, connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS, user_agent_extra="imagetest",
+    )  # fmt: skip
+    try:
+        with _sessions:
+            return boto3.session.Session().client(service, region_name=region or None, config=settings)  # type: ignore[call-overload]
+    except BotoCoreError as error:
+        raise _not_asked(f"ask {service}", error) from error
+    except ValueError as error:  # what botocore says of an endpoint without a scheme
+        raise ConfigError(f"cannot ask {service} of AWS: {error}", hint="AWS_ENDPOINT_URL is a URL, if set") from error
+
+
+def region() -> str:
+    """Return the region of the user's configuration; an empty string where it names none."""
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return boto3.session.Session().region_name or ""
+    except BotoCoreError as error:
+        raise _not_asked("find the region", error) from error
+
+
+def credentials() -> str:
+    """Return the way by which credentials were found, such as `env` or `sso`; an empty string where there are none."""
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = boto3.session.Session().get_credentials()
+    except BotoCoreError as error:
+        raise _not_asked("find credentials", error) from error
+    return str(found.method) if found is not None else ""
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn botocore's errors into ours; `what` says what was being done. Interrupts wait.
+
+    Raises RefusedError where AWS answers with an error, EngineError where it does not answer, and ConfigError where it
+    could not be asked.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        with interrupts.held():
+            yield
+    except ClientError as error:
+        raise _refused(what, error) from error
+    except BotoCoreError as error:
+        raise _not_asked(what, error) from error
+
+
+def pages(asked: Any, operation: str, key: str, **query: Any) -> Iterator[Any]:
+    """Return every member of a list that AWS hands out in pages, such as `describe_images` and `Images`."""
+    for page in asked.get_paginator(operation).paginate(**query):
+        yield from page.get(key, ())
+        interrupts.checkpoint()
+
+
+def eventually(act: Callable[[], _Given], *codes: str, seconds: float = CONSISTENT_SECONDS) -> _Given:
+    """Return what an act returns, tried again for some seconds while AWS answers with one of the codes.
+
+    It answers so while what was just made, or removed, is not known everywhere. Raises what botocore raises.
+    """
+    from botocore.exceptions import ClientError
+
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return act()
+        except ClientError as error:
+            if code_of(error) not in codes or time.monotonic() >= deadline:
+                raise
+        interrupts.checkpoint()
+        time.sleep(PAUSE_SECONDS)
+
+
+def code_of(error: BaseException) -> str:
+    """Return AWS's code of an error, be it botocore's or ours; an empty string for one that AWS did not give."""
+    if isinstance(error, RefusedError):
+        return error.code
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _refused(what: str, error: ClientError) -> RefusedError:
+    code = code_of(error)
+    said = str(error.response.get("Error", {}).get("Message") or "it does not say why")
+    said = re.sub(r"\s*Encoded authorization failure message:.*", "", said, flags=re.DOTALL)  # a kilobyte of Base64
+    operation = str(getattr(error, "operation_name", ""))
+    return RefusedError(f"cannot {what}: {' '.join(said.split())} ({code})", code=code, hint=_remedy(code, operation))
+
+
+def _remedy(code: str, operation: str) -> str:
+    if code in EXPIRED:
+        return "the credentials have expired: sign in again, such as by `aws sso login`"
+    if code in WRONG:
+        return "AWS does not know these credentials; `aws sts get-caller-identity` tells whose they are"
+    if code in DENIED:
+        return f"the credentials need the permission for {operation}: the policy is in docs/drivers/ec2.md"
+    if code in THROTTLED:
+        return f"AWS throttles this account; it was asked {ATTEMPTS} times"
+    return "the region is not enabled for this account" if code == "OptInRequired" else ""
+
+
+def _not_asked(what: str, error: BotoCoreError) -> ImagetestError:
+    """Say why AWS was not asked, or did not answer."""
+    from botocore import exceptions as known
+
+    said = " ".join(str(error).split()).rstrip(".")
+    again = "sign in again: `aws sso login`"
+    files = "see AWS_PROFILE, ~/.aws/config and ~/.aws/credentials"
+    ours: tuple[tuple[type[BotoCoreError], str, str], ...] = (
+        (known.NoCredentialsError, "no credentials for AWS were found", SIGN_IN),
+        (known.UnauthorizedSSOTokenError, said, again),
+        (known.SSOTokenLoadError, said, again),
+        (known.TokenRetrievalError, said, again),
+        (known.PartialCredentialsError, said, SIGN_IN),
+        (known.CredentialRetrievalError, said, SIGN_IN),
+        (known.NoRegionError, "no region is named", "write it, as in ec2:eu-west-1:ami-..., or set AWS_REGION"),
+        (known.ProfileNotFound, said, files),
+        (known.ConfigParseError, said, files),
+        (known.ConfigNotFound, said, files),
+        (known.InvalidRegionError, said, "a region is called as in eu-west-1"),
+        (known.ParamValidationError, said, ""),
+    )
+    for kind, reason, hint in ours:
+        if isinstance(error, kind):
+            return ConfigError(f"cannot {what}: {reason}", hint=hint)
+    return EngineError(
+        f"cannot {what}: {said}", hint="is the region right? does this machine reach AWS, if need be by HTTPS_PROXY?"
+    )
