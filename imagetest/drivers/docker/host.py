@@ -6,8 +6,7 @@ from typing import Any
 
 import docker
 
-WRITABLE_CGROUPS_SINCE = 28
-"""The first major version of the engine that knows the option (moby pull request 48828)."""
+from imagetest.execute import cgroups
 
 
 def host_config(engine: docker.APIClient, *, init: str, port: int | None) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -20,15 +19,5 @@ def host_config(engine: docker.APIClient, *, init: str, port: int | None) -> tup
         settings["port_bindings"] = {port: ("127.0.0.1",)}
     if init != "systemd":
         return settings, ()
-    settings |= {"cgroupns": "private", "tmpfs": {"/run": "exec", "/run/lock": ""}}
-    extra, note = _cgroups(engine)
+    extra, note = cgroups.for_systemd(engine)
     return settings | extra, (note,)
-
-
-def _cgroups(engine: docker.APIClient) -> tuple[dict[str, Any], str]:
-    """Make the container's own cgroups writable with the least privilege that this engine offers."""
-    if str(engine.info().get("CgroupVersion", "1")) == "1":
-        return {"cap_add": ["SYS_ADMIN"]}, "systemd was given CAP_SYS_ADMIN to mount its own cgroups (cgroup v1)"
-    if int(engine.version()["Version"].partition(".")[0] or 0) >= WRITABLE_CGROUPS_SINCE:
-        return {"security_opt": ["writable-cgroups=true"]}, "systemd's own cgroups were made writable (cgroup v2)"
-    return {"privileged": True}, "the container was privileged, as systemd needs on cgroup v2 with this engine"

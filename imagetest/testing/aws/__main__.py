@@ -1,0 +1,51 @@
+"""Run the emulation by hand: `python -m imagetest.testing.aws --image NAME=REFERENCE`, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+
+from imagetest.errors import ImagetestError, UsageError
+from imagetest.testing.aws import AwsWithBodies
+
+
+def main() -> int:
+    """Serve, and say with which environment; on standard output there is what a shell can evaluate."""
+    parser = argparse.ArgumentParser(prog="python -m imagetest.testing.aws", description=__doc__)
+    parser.add_argument("--image", action="append", required=True, metavar="NAME=REFERENCE", help="publish an image")
+    parser.add_argument("--region", default="us-east-1", help="the region of AWS_REGION")
+    parser.add_argument("--user", default="root", help="the account that gets an instance's key")
+    options = parser.parse_args()
+    try:
+        _serve(dict(_pair(one) for one in options.image), region=options.region, user=options.user)
+    except ImagetestError as error:
+        sys.stderr.write(f"error: {error.explain()}\n")
+        return error.exit_code
+    return 0
+
+
+def _serve(images: dict[str, str], *, region: str, user: str) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with AwsWithBodies(images=images, region=region, user=user) as aws:
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in aws.environ().items()]
+        lines += [f"# {aws.ami(name)}  {name}" for name in images]
+        try:
+            sys.stdout.write("\n".join([*lines, ""]))
+            sys.stdout.flush()
+            while True:
+                signal.pause()
+        except KeyboardInterrupt:
+            sys.stderr.write("removing what is left of it\n")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, reference = text.partition("=")
+    if not (name and separator and reference):
+        raise UsageError(f"--image {text!r} is not NAME=REFERENCE", hint="such as debian-12-amd64-20261101=debian:12")
+    return name, reference
+
+
+if __name__ == "__main__":
+    sys.exit(main())
