@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from imagetest.builders.packer import derived, ingredients
+from imagetest.builders.packer import amazon, artifacts, derived, ingredients
 from imagetest.builders.packer.stream import Transcript, escaped, parse
 from imagetest.builders.packer.template import Block, Template, read
 from imagetest.errors import BakeError, ConfigError, ProcessError
@@ -26,12 +26,6 @@ from imagetest.model.plan import BakeOrder
 from imagetest.ports import Artifact, Claim, Event, Ingredients, Progress
 
 PROGRAM = "packer"
-
-BOOTABLE = {
-    "packer.post-processor.docker-import": "docker", "packer.post-processor.docker-tag": "docker",
-    "transcend.qemu": "qemu",
-}  # fmt: skip
-"""Packer's builder ids, as it reports them with an artifact, and the driver that boots what they made."""
 
 LONGEST = 107 - len("/imagetest-packer-12345678/packer-plugin1234567890")
 """Bytes of a folder's name that leave room for the name of a socket (unix(7)) of one of Packer's plugins."""
@@ -175,7 +169,8 @@ class PackerBuilder:
             finally:
                 _remove(heard.containers)
         chosen = [source for source in template.sources if source.name in sources]
-        made = {source.name: _artifact(source, heard, order.project) for source in chosen}
+        where = {source.name: amazon.region(source, ingredients.scope_of(template, order)) for source in chosen}
+        made = {one.name: artifacts.made_of(one, heard, order.project, where[one.name], progress) for one in chosen}
         if code or None in made.values():
             said = redact(_said(heard))
             raise BakeError(f"the bake of {order.name!r} failed: {said}", hint=self._hint(said, log))
@@ -286,34 +281,6 @@ def _build(order: BakeOrder, template: Template, sources: Sequence[str], path: P
     for name, value in order.variables:
         argv += ["-var", f"{name}={value}"]
     return [*argv, str(path)]
-
-
-def _artifact(source: Block, heard: Transcript, project: Path) -> Artifact | None:
-    """Return what was made of a source and can be booted; None when nothing was made."""
-    names = (source.name, f"{source.type}.{source.name}")  # JSON templates are reported by either since 1.8.6
-    made = [one for name in names for _, one in sorted(heard.artifacts.get(name, {}).items())]
-    usable = [one for one in made if one.get("builder-id") in BOOTABLE and "<sensitive>" not in one.get("id", "")]
-    if made and not usable:
-        raise BakeError(
-            f"source {source.name!r} made {made[0].get('string') or 'an artifact'!r}, which no driver can boot",
-            hint=f"drivers boot: {', '.join(sorted(set(BOOTABLE.values())))}; does a docker source say commit = true?",
-        )
-    if not usable:
-        return None
-    best = next((one for one in usable if one.get("id", "").startswith("sha256:")), usable[0])
-    kind = BOOTABLE[best["builder-id"]]
-    return Artifact(
-        source=source.name, kind=kind, reference=_disk(best, project) if kind == "qemu" else best.get("id", "")
-    )  # fmt: skip
-
-
-def _disk(made: dict[str, str], project: Path) -> str:
-    """Return the path of the disk that a machine boots from: the id that Packer reports is `VM`, whatever was made.
-
-    Further disks are called as the first one with a number behind, and UEFI's variables lie beside them.
-    """
-    files = [path for key, path in made.items() if key.startswith("file ") and Path(path).name != "efivars.fd"]
-    return str(project / min(files, key=lambda path: (len(path), path))) if files else ""
 
 
 def _environment() -> dict[str, str]:

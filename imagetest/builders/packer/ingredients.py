@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imagetest.builders.packer import digests
+from imagetest.builders.packer import amazon, digests
 from imagetest.builders.packer.expressions import IMPURE, Scope, UnknownValueError, is_impure, survey, typed, value_of
 from imagetest.builders.packer.template import Block, Template
 from imagetest.errors import ConfigError
@@ -66,7 +66,7 @@ def gather(
     `base` is given the reference of a base image and whether Packer will pull it; it returns the image's digest, or an
     empty one and the reason why it cannot be known.
     """
-    scope = _scope(template, order)
+    scope = scope_of(template, order)
     inputs = {"packer": builder, "source": source.name, "project": digests.of_value(str(order.project))}
     inputs |= _variables(template, scope)
     for block in _relevant(template, source):
@@ -100,7 +100,7 @@ def gather(
     )
 
 
-def _scope(template: Template, order: BakeOrder) -> Scope:
+def scope_of(template: Template, order: BakeOrder) -> Scope:
     """Work out the variables, and note what they and the locals read."""
     scope = Scope(root=template.root, cwd=order.project, variables={}, locals=template.locals, hcl=template.hcl)
     for name, node in template.defaults.items():
@@ -148,7 +148,8 @@ def _read(block: Block, scope: Scope, project: Path) -> None:
     if local or (block.kind == "provisioner" and block.type not in TRANSPARENT):
         scope.unknown.append(f"the {block.kind} {block.type!r} may read what the template does not name")
     download = block.body.get("direction") in {"download", '"download"'} or block.body.get("generated") is True
-    for setting, node in _settings(block.body):
+    named = amazon.NAMING if block.kind == "source" and block.type in amazon.TYPES else frozenset()
+    for setting, node in _settings({name: one for name, one in block.body.items() if name.strip('"') not in named}):
         if setting in {"only", "except"} or (download and setting == "source"):
             continue
         for leaf in _leaves(node):
@@ -239,9 +240,16 @@ def _base(source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str,
     """Return the base image with its digest, and note why it is not known where it is not."""
     if source.type == "qemu":
         return _disk(source, scope)
-    if source.type != "docker":
-        scope.unknown.append(f"what a source of type {source.type!r} starts from")
-        return ""
+    if source.type in amazon.TYPES:
+        return amazon.base(source, scope, amazon.newest)
+    if source.type == "docker":
+        return _container(source, scope, look_up)
+    scope.unknown.append(f"what a source of type {source.type!r} starts from")
+    return ""
+
+
+def _container(source: Block, scope: Scope, look_up: Callable[[str, bool], tuple[str, str]]) -> str:
+    """Return the container image that a container starts from."""
     _machine(source, scope)
     try:
         reference = value_of(source.body.get("image", ""), scope)
