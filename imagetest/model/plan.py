@@ -47,6 +47,35 @@ class Hardware:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """Where and as what an instance of EC2 runs; nothing else has it."""
+
+    region: str = ""
+    """Empty: the one that the image's reference names, else that of the user's own configuration."""
+    instance_type: str = ""
+    """Empty: a small one of the image's architecture."""
+    subnets: tuple[str, ...] = ()
+    """Tried in their order while there is no capacity; none leaves the choice to AWS, in the default VPC."""
+    security_groups: tuple[str, ...] = ()
+    """Further ones, besides the instance's own."""
+    instance_profile: str = ""
+    spot: bool = False
+    reach: Literal["direct", "session-manager"] = "direct"
+    address: Literal["public", "private"] = "public"
+    """Which of its addresses is connected to."""
+    inbound: tuple[str, ...] = ()
+    """Networks that SSH is let in from (CIDR); none: the address that this machine is seen under."""
+    lifetime: float = 120.0
+    """Minutes until it ends by itself, whoever is left."""
+    volume_size: int | None = None
+    """GiB of the root volume; None: as large as the image's."""
+    kms_key: str = ""
+    """What its volumes are encrypted with; empty: the account's default key."""
+    tags: tuple[tuple[str, str], ...] = ()
+    """Further ones, on everything that is made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BootPlan:
     """How an instance is to be booted and when it counts as up."""
 
@@ -73,6 +102,7 @@ class BootPlan:
     command_timeout: float = 120.0
     """Seconds that one command of a check may take."""
     machine: Hardware = Hardware()
+    ec2: Cloud = Cloud()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,263 @@
+"""What is made in the account for one instance, and how all of it is found again by its tag and removed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from imagetest.drivers.ec2 import inbound, tags
+from imagetest.errors import ConfigError, EngineError, ImagetestError, LeakError
+from imagetest.execute import aws
+from imagetest.model.plan import Cloud
+from imagetest.ports import Access
+
+SSH_PORT = 22
+
+TERMINATE_SECONDS = 300.0
+"""How long an instance may take to end; its network card, and so its security group, stay until then."""
+
+GONE = frozenset(
+    {
+        "InvalidInstanceID.NotFound", "InvalidKeyPair.NotFound", "InvalidGroup.NotFound", "InvalidVolume.NotFound",
+        "InvalidNetworkInterfaceID.NotFound", "InvalidSpotInstanceRequestID.NotFound",
+    }
+)  # fmt: skip
+
+LIVE = ["pending", "running", "shutting-down", "stopping", "stopped"]
+"""The states of an instance that is not terminated."""
+
+TAGGED = (
+    ("describe_instances", "Reservations"),
+    ("describe_spot_instance_requests", "SpotInstanceRequests"),
+    ("describe_network_interfaces", "NetworkInterfaces"),
+    ("describe_volumes", "Volumes"),
+    ("describe_security_groups", "SecurityGroups"),
+)
+"""What lists the things that may be left, and in which field; key pairs are listed without pages."""
+
+
+def let_in(ec2: Any, resource: str, access: Access, tagged: tags.Tags) -> str:
+    """Import the run's key and return the name of the key pair. Raises EngineError."""
+    with aws.translated(f"import a key pair for {resource!r}"):
+        made = ec2.import_key_pair(
+            KeyName=resource, PublicKeyMaterial=access.user.public.encode(),
+            TagSpecifications=tags.specification(tagged, "key-pair"),
+        )  # fmt: skip
+    return str(made["KeyName"])
+
+
+def fence(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags, *, port: int, cut_off: bool) -> str:
+    """Make a security group for one instance and return its id.
+
+    SSH comes in from this machine alone, and nothing at all where Session Manager is the way. A new group lets
+    everything out; with `cut_off` it lets out nothing. Raises EngineError, and ConfigError where there is no network.
+    """
+    where = {"VpcId": _vpc(ec2, cloud.subnets[0])} if cloud.subnets else {}
+    try:
+        with aws.translated(f"make a security group for {resource!r}"):
+            group = ec2.create_security_group(
+                GroupName=resource, Description="one instance of imagetest's", **where,
+                TagSpecifications=tags.specification(tagged, "security-group"),
+            )["GroupId"]  # fmt: skip
+    except aws.RefusedError as error:
+        if error.code in {"VPCIdNotSpecified", "DefaultVpcDoesNotExist", "MissingParameter"}:
+            raise ConfigError(f"{error}", hint="the account has no default VPC: name boot.ec2.subnets") from error
+        raise
+    if cloud.reach == "direct":
+        ranges = [inbound.rule(one) for one in inbound.networks(ec2, cloud)]
+        way = {
+            "IpProtocol": "tcp", "FromPort": port, "ToPort": port,
+            "IpRanges": [one for one in ranges if "CidrIp" in one],
+            "Ipv6Ranges": [one for one in ranges if "CidrIpv6" in one],
+        }  # fmt: skip
+        with aws.translated(f"let SSH into {resource!r}"):
+            aws.eventually(
+                lambda: ec2.authorize_security_group_ingress(
+                    GroupId=group, IpPermissions=[{key: value for key, value in way.items() if value != []}]
+                ),
+                "InvalidGroup.NotFound",
+            )
+    if cut_off:
+        _let_nothing_out(ec2, str(group), resource)
+    return str(group)
+
+
+def _vpc(ec2: Any, subnet: str) -> str:
+    with aws.translated(f"look at subnet {subnet!r}"):
+        return str(ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"])
+
+
+def _let_nothing_out(ec2: Any, group: str, resource: str) -> None:
+    with aws.translated(f"cut {resource!r} off"):
+        found = aws.eventually(
+            lambda: ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0], "InvalidGroup.NotFound"
+        )
+        if found["IpPermissionsEgress"]:
+            ec2.revoke_security_group_egress(GroupId=group, IpPermissions=found["IpPermissionsEgress"])
+        left = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissionsEgress"]
+    if left:
+        raise EngineError(f"cannot cut {resource!r} off: its security group still lets something out")
+
+
+def remove(ec2: Any, region: str, resource: str, *, instances: tuple[str, ...] = ()) -> None:
+    """Remove everything that carries the tag of a resource, and instances that are known by their ids.
+
+    What was just made may not be listed yet, which is why a caller that knows an id gives it. Everything is tried;
+    raises LeakError with what is left.
+    """
+    left = _Attempts(region)
+    left.attempt(lambda: _end(ec2, resource, instances))
+    for listed, one_of in (
+        ("describe_spot_instance_requests", _cancel),
+        ("describe_network_interfaces", _delete("delete_network_interface", "NetworkInterfaceId")),
+        ("describe_volumes", _delete("delete_volume", "VolumeId")),
+        ("describe_security_groups", _delete("delete_security_group", "GroupId")),
+        ("describe_key_pairs", _delete("delete_key_pair", "KeyPairId")),
+    ):
+        left.attempt(lambda listed=listed, one_of=one_of: _each(ec2, resource, listed, one_of))  # type: ignore[misc]
+    left.raise_if_any(resource)
+
+
+class _Attempts:
+    """Tries one thing after another and keeps what went wrong."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._failed: list[ImagetestError] = []
+
+    def attempt(self, act: Callable[[], None]) -> None:
+        """Do something; an error of ours is kept."""
+        try:
+            act()
+        except ImagetestError as error:
+            self._failed.append(error)
+
+    def raise_if_any(self, resource: str) -> None:
+        """Raise LeakError when something went wrong."""
+        if self._failed:
+            said = "; ".join(str(error) for error in self._failed)
+            raise LeakError(
+                f"not all of {resource!r} could be removed from {self._region}: {said}",
+                hint=self._failed[0].hint or f"look for the tag {tags.RESOURCE}={resource} in {self._region}",
+            ) from self._failed[0]
+
+
+def _mine(resource: str) -> list[dict[str, object]]:
+    return [{"Name": f"tag:{tags.RESOURCE}", "Values": [resource]}]
+
+
+def instances_of(ec2: Any, resource: str, *, states: list[str] = LIVE) -> list[dict[str, Any]]:
+    """Return the instances of a resource that are not terminated, as the API describes them. Raises EngineError."""
+    filters = [*_mine(resource), {"Name": "instance-state-name", "Values": states}]
+    with aws.translated(f"look for the instances of {resource!r}"):
+        found = aws.pages(ec2, "describe_instances", "Reservations", Filters=filters)
+        return [one for reservation in found for one in reservation["Instances"]]
+
+
+def _end(ec2: Any, resource: str, known: tuple[str, ...]) -> None:
+    """Terminate, and wait for the end."""
+    listed = {str(one["InstanceId"]) for one in instances_of(ec2, resource)}
+    doomed = sorted({*known, *listed})
+    for one in doomed:
+        late = () if one in listed else ("InvalidInstanceID.NotFound",)  # just started, it may not be known yet
+        with aws.translated(f"terminate instance {one!r}"):
+            _unless_gone(lambda one=one, late=late: _terminate(ec2, one, late))  # type: ignore[misc]
+    deadline = time.monotonic() + TERMINATE_SECONDS
+    while waiting := [one for one in doomed if not _ended(ec2, one)]:
+        if time.monotonic() >= deadline:
+            raise EngineError(f"instance {waiting[0]!r} did not end within {TERMINATE_SECONDS:.0f} seconds")
+        time.sleep(aws.PAUSE_SECONDS)
+
+
+def _terminate(ec2: Any, instance: str, late: tuple[str, ...]) -> None:
+    aws.eventually(lambda: ec2.terminate_instances(InstanceIds=[instance]), *late)
+
+
+def _ended(ec2: Any, instance: str) -> bool:
+    with aws.translated(f"look at instance {instance!r}"):
+        said = _unless_gone(lambda: ec2.describe_instances(InstanceIds=[instance])["Reservations"])
+    return not said or said[0]["Instances"][0]["State"]["Name"] == "terminated"
+
+
+def _each(ec2: Any, resource: str, listed: str, act: Callable[[Any, dict[str, Any]], None]) -> None:
+    field = dict(TAGGED).get(listed, "KeyPairs")
+    with aws.translated(f"look for what is left of {resource!r}"):
+        asked = getattr(ec2, listed)
+        found = (
+            list(aws.pages(ec2, listed, field, Filters=_mine(resource)))
+            if ec2.can_paginate(listed)
+            else asked(Filters=_mine(resource))[field]
+        )
+    for one in found:
+        act(ec2, one)
+
+
+def _delete(operation: str, field: str) -> Callable[[Any, dict[str, Any]], None]:
+    """Return a function that deletes a thing; what still holds it may be on its way out."""
+
+    def delete(ec2: Any, found: dict[str, Any]) -> None:
+        identity = str(found[field])
+        with aws.translated(f"{operation.replace('_', ' ')} {identity!r}"):
+            _unless_gone(
+                lambda: aws.eventually(
+                    lambda: getattr(ec2, operation)(**{field: identity}),
+                    "DependencyViolation", "InvalidGroup.InUse", "VolumeInUse", "InvalidParameterValue",
+                )
+            )  # fmt: skip
+
+    return delete
+
+
+def _cancel(ec2: Any, found: dict[str, Any]) -> None:
+    if found.get("State") not in {"open", "active"}:
+        return
+    identity = str(found["SpotInstanceRequestId"])
+    with aws.translated(f"cancel spot request {identity!r}"):
+        _unless_gone(lambda: ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[identity]))
+
+
+def _unless_gone(act: Callable[[], Any]) -> Any:
+    """Return what an act returns; None where AWS says that there is no such thing."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return act()
+    except ClientError as error:
+        if aws.code_of(error) not in GONE:
+            raise
+        return None
+
+
+def expired(ec2: Any, now: datetime) -> tuple[str, ...]:
+    """Return the resources of which something is there past its expiry, whoever made it.
+
+    A tag that is no time is said, not guessed at: then EngineError is raised.
+    """
+    found: set[str] = set()
+    for listed, field in (*TAGGED, ("describe_key_pairs", "KeyPairs")):
+        for one in _with_expiry(ec2, listed, field):
+            told = tags.of(one)
+            try:
+                over = datetime.fromisoformat(told[tags.EXPIRES]) <= now
+            except (ValueError, TypeError) as error:
+                raise EngineError(
+                    f"{told.get(tags.RESOURCE)!r} expires at {told[tags.EXPIRES]!r}, which is no time"
+                ) from error
+            if over and tags.RESOURCE in told:
+                found.add(told[tags.RESOURCE])
+    return tuple(sorted(found))
+
+
+def _with_expiry(ec2: Any, listed: str, field: str) -> list[dict[str, Any]]:
+    filters: list[dict[str, object]] = [{"Name": "tag-key", "Values": [tags.EXPIRES]}]
+    if listed == "describe_instances":
+        filters.append({"Name": "instance-state-name", "Values": LIVE})
+    if listed == "describe_spot_instance_requests":
+        filters.append({"Name": "state", "Values": ["open", "active"]})
+    with aws.translated("look for what has expired"):
+        if not ec2.can_paginate(listed):
+            return list(getattr(ec2, listed)(Filters=filters)[field])
+        rows = list(aws.pages(ec2, listed, field, Filters=filters))
+    return [one for row in rows for one in row["Instances"]] if listed == "describe_instances" else rows

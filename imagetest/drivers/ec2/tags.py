@@ -1,0 +1,66 @@
+"""What everything that is made in an account is called, whose it is, and until when it may live: its tags."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import socket
+from datetime import datetime
+
+RESOURCE = "imagetest:resource"
+"""The tag that names the instance which a thing belongs to: by it everything is found again and removed."""
+RUN, OWNER, EXPIRES = "imagetest:run", "imagetest:owner", "imagetest:expires"
+
+RESERVED = ("aws:", "imagetest:")
+"""How keys begin that users may not set: AWS's own ("Tag your Amazon EC2 resources"), and ours."""
+
+LONGEST_VALUE = 256
+
+Tags = list[dict[str, str]]
+"""As the API takes them."""
+
+
+def own(resource: str, *, image: str, expires: datetime, further: tuple[tuple[str, str], ...]) -> Tags:
+    """Return the tags of what is made for one instance."""
+    run = resource.removeprefix("imagetest-").partition(f"-{image}")[0]
+    said = {
+        "Name": resource, RESOURCE: resource, RUN: run, OWNER: owner(),
+        EXPIRES: expires.isoformat(timespec="seconds"), **dict(further),
+    }  # fmt: skip
+    return [{"Key": key, "Value": allowed(value)} for key, value in said.items()]
+
+
+def owner() -> str:
+    """Return who answers for what is made: the user of this machine, and the machine."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # no account with this number, as in many CI containers
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def allowed(value: str) -> str:
+    """Return a value as a tag may hold it: letters, digits, spaces and `+ - = . _ : / @`, 256 of them."""
+    return re.sub(r"[^\w +\-=.:/@]", "_", value)[:LONGEST_VALUE]
+
+
+def specification(tags: Tags, *kinds: str) -> list[dict[str, object]]:
+    """Return what has the API tag things in the very request that makes them."""
+    return [{"ResourceType": kind, "Tags": tags} for kind in kinds]
+
+
+def of(found: dict[str, object]) -> dict[str, str]:
+    """Return the tags of something that the API describes."""
+    tags = found.get("Tags") or []
+    assert isinstance(tags, list)  # noqa: S101 - told to the type checker
+    return {str(tag["Key"]): str(tag["Value"]) for tag in tags}
+
+
+def named(resource: str, region: str) -> str:
+    """Return a name that tells its region, which a later process needs to find the thing."""
+    return f"{resource}@{region}"
+
+
+def region_in(resource: str) -> str:
+    """Return the region that a name tells; an empty string where it tells none."""
+    return resource.rpartition("@")[2] if "@" in resource else ""
