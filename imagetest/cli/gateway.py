@@ -38,7 +38,9 @@ def gateway(
     for pump in (_pump_in, _pump_out):
         threading.Thread(target=pump, args=(outer,), daemon=True).start()
     with session() as client:
-        serve_one(inner, ContainerExecutor(client, container, user=user), host_key=host, allowed=allowed, user=user)
+        serve_one(
+            inner, ContainerExecutor(lambda: client, container, user=user), host_key=host, allowed=allowed, user=user
+        )
 
 
 def _pump_in(outer: socket.socket) -> None:

@@ -6,14 +6,16 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import docker
 import requests
-from docker.context import ContextAPI
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from imagetest.errors import EngineError
 from imagetest.execute.interrupts import interrupts
+
+if TYPE_CHECKING:
+    from docker.errors import APIError, ImageNotFound, NotFound
 
 LABEL = "imagetest"
 """Every container that imagetest makes carries this label; its value is the run's id."""
@@ -21,6 +23,13 @@ LABEL = "imagetest"
 TIMEOUT_SECONDS = 60
 
 __all__ = ["LABEL", "APIError", "ImageNotFound", "NotFound", "connect", "session", "translated"]
+
+
+def __getattr__(name: str) -> Any:
+    """Return one of the library's errors; who only has them to hand on does not load the library for it."""
+    if name in {"APIError", "ImageNotFound", "NotFound"}:
+        return getattr(docker.errors, name)
+    raise AttributeError(name)
 
 
 def connect() -> docker.APIClient:
@@ -33,12 +42,12 @@ def connect() -> docker.APIClient:
             _knock(os.environ["DOCKER_HOST"])
             return docker.from_env(timeout=TIMEOUT_SECONDS).api
         name = os.environ.get("DOCKER_CONTEXT")
-        context = ContextAPI.get_context(name)
+        context = docker.ContextAPI.get_context(name)
         if context is None:
             raise EngineError(f"there is no Docker context {name!r}", hint="'docker context ls' lists what there is")
         _knock(context.Host)
         return docker.APIClient(base_url=context.Host, tls=context.TLSConfig, version="auto", timeout=TIMEOUT_SECONDS)
-    except (DockerException, requests.RequestException, OSError) as error:
+    except (docker.errors.DockerException, requests.RequestException, OSError) as error:
         raise EngineError(f"no Docker engine answers: {_reason(error)}", hint=_remedy(error)) from error
 
 
@@ -66,9 +75,9 @@ def translated(what: str) -> Iterator[None]:
     try:
         with interrupts.held():
             yield
-    except APIError as error:
+    except docker.errors.APIError as error:
         raise EngineError(f"cannot {what}: {error.explanation or error}") from error
-    except (DockerException, requests.RequestException) as error:
+    except (docker.errors.DockerException, requests.RequestException) as error:
         raise EngineError(f"cannot {what}: {_reason(error)}", hint=_remedy(error)) from error
 
 

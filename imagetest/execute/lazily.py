@@ -1,9 +1,12 @@
-"""Import a library only when somebody uses it, though another library imports it at once."""
+"""Start fast: import a library only when somebody uses it, and what is needed without collecting garbage meanwhile."""
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -20,3 +23,15 @@ class _Deferred(ModuleType):
 def defer(name: str) -> None:
     """Have `import NAME` give a module that is imported when its first attribute is read."""
     sys.modules.setdefault(name, _Deferred(name))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Do without the garbage collector: what is imported stays, and to look it through is a tenth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from imagetest.pytest_plugin.throwaways import Factory
 
 
+COSTLY = ("docker", "requests", "invoke")
+"""What a run may do without: Docker's client, and paramiko's way to run `Match exec`, which brings asyncio."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare what `pytest --help` shows under imagetest."""
     group = parser.getgroup("imagetest", "imagetest: prove a machine image, promote what passes")
@@ -64,22 +68,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "control(*ids): the test judges these controls of the catalogue")
     config.addinivalue_line("markers", "mutates: the test changes its machine, and gets one of its own")
     told: dict[str, Any] | None = getattr(config, "workerinput", {}).get("imagetest")
-    if told is not None or config.option.image:
-        from imagetest.execute import lazily
-
-        lazily.defer("invoke")  # paramiko needs it for `Match exec` in ssh_config, and it brings asyncio
-    if told is not None:
-        from imagetest.pytest_plugin.worker import Worker
-
-        config.pluginmanager.register(Worker(config, told), "imagetest-worker")
-    elif config.option.image:
-        from imagetest.pytest_plugin.controller import install
-
-        install(config)
-    else:
+    if told is None and not config.option.image:
         from imagetest.pytest_plugin.guard import Guard
 
         config.pluginmanager.register(Guard(config), "imagetest-guard")
+        return
+    from imagetest.execute import lazily
+
+    for costly in COSTLY:
+        lazily.defer(costly)
+    with lazily.uncollected():
+        if told is not None:
+            from imagetest.pytest_plugin.worker import Worker
+
+            config.pluginmanager.register(Worker(config, told), "imagetest-worker")
+        else:
+            from imagetest.pytest_plugin.controller import install
+
+            install(config)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,12 @@ HEAVY = {
 }  # fmt: skip
 OURS = {"imagetest", "imagetest.marks", "imagetest.pytest_plugin", "imagetest.pytest_plugin.plugin"}
 
-LISTING = "import atexit, json, sys; atexit.register(lambda: print('\\n' + json.dumps(sorted(sys.modules)))); "
+LISTING = """
+import atexit, json, sys
+atexit.register(lambda: print("\\n" + json.dumps(sorted(
+    name for name, module in sys.modules.items() if type(module).__name__ != "_Deferred"
+))))
+"""
 
 
 def imported(code: str, folder: Path) -> set[str]:

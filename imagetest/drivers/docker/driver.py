@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 import docker
@@ -20,7 +20,7 @@ from imagetest.drivers.docker.host import host_config
 from imagetest.drivers.docker.isolation import HOLDER, Isolation
 from imagetest.drivers.history import Seen, look_back
 from imagetest.errors import BootError, EngineError, LeakError
-from imagetest.execute import engine
+from imagetest.execute import engine, glance
 from imagetest.model.image import Image
 from imagetest.model.instance import Address, Boot, Instance
 from imagetest.model.plan import BootPlan
@@ -51,14 +51,19 @@ class DockerDriver:
 
     def __init__(self) -> None:
         self._isolation = Isolation()
+        self._client: docker.APIClient | None = None
+        self._connecting = threading.Lock()
 
-    @cached_property
+    @property
     def _engine(self) -> docker.APIClient:
-        return engine.connect()
+        with self._connecting:  # commands in several shells may be the first to ask
+            if self._client is None:
+                self._client = engine.connect()
+            return self._client
 
     def identify(self, reference: str, *, name: str) -> Image:
         """Read the image again. Raises EngineError when it is not there."""
-        return images.identify(self._engine, reference, kind=self.name, name=name)
+        return images.identify(lambda: self._engine, reference, kind=self.name, name=name)
 
     def boot(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
         """Boot a container and wait until it is reachable and ready."""
@@ -84,8 +89,7 @@ class DockerDriver:
     def attach(self, instance: Instance, boot: Boot, *, image: Image, plan: BootPlan, access: Access) -> Booted:
         """Connect to a container that an earlier run left up; the port that it is published on may have changed."""
         resource = instance.id
-        with engine.translated(f"look at container {resource!r}"):
-            found = self._engine.inspect_container(resource)
+        found = glance.read(f"/containers/{resource}/json") or self._inspected(resource)
         if found["Image"] != image.digest:
             raise BootError(f"container {resource!r} was not made from image {image.name!r}")
         if not found["State"]["Running"]:
@@ -96,6 +100,11 @@ class DockerDriver:
         else:
             up = self._by_gateway(image, plan.user, resource, access, deadline=deadline, notes=())
         return replace(up, boot=boot)
+
+    def _inspected(self, resource: str) -> dict[str, Any]:
+        with engine.translated(f"look at container {resource!r}"):
+            found: dict[str, Any] = self._engine.inspect_container(resource)
+        return found
 
     def _shut_down(self, resource: str, init: str, timeout: float) -> None:
         with engine.translated(f"shut {resource!r} down"):
@@ -233,7 +242,7 @@ class DockerDriver:
     def close(self) -> None:
         """Close the connections to the engine; the next call opens new ones."""
         self._isolation.close()
-        client = self.__dict__.pop("_engine", None)
+        client, self._client = self._client, None
         if client is not None:
             client.close()
 
@@ -306,7 +315,7 @@ class DockerDriver:
     def _by_gateway(
         self, image: Image, user: str, resource: str, access: Access, *, deadline: float, notes: tuple[str, ...]
     ) -> Booted:
-        executor = ContainerExecutor(self._engine, resource, user=user)
+        executor = ContainerExecutor(lambda: self._engine, resource, user=user)
         gateway = Gateway(executor, host_key=access.host, allowed=access.user.public, user=user)
         try:
             address = Address(
@@ -325,8 +334,7 @@ class DockerDriver:
         return connection.wait(address, deadline=deadline, alive=lambda: self._alive(resource))
 
     def _state(self, resource: str) -> dict[str, Any]:
-        with engine.translated(f"look at container {resource!r}"):
-            state: dict[str, Any] = self._engine.inspect_container(resource)["State"]
+        state: dict[str, Any] = self._inspected(resource)["State"]
         return state
 
     def _alive(self, resource: str) -> None:
@@ -339,8 +347,7 @@ class DockerDriver:
         if self._state(resource)["Running"]:
             hint = "[images.NAME.boot] sets timeout, ready and command"
             return BootError(f"the image did not come up: {reason}; {words}", hint=hint)
-        with engine.translated(f"look at container {resource!r}"):
-            entrypoint = self._engine.inspect_container(resource)["Config"].get("Entrypoint")
+        entrypoint = self._inspected(resource)["Config"].get("Entrypoint")
         hint = "it needs a command that stays; try it: docker run IMAGE"
         if entrypoint == ["/bin/sh"]:
             hint = "its entrypoint is /bin/sh, which Packer's docker builder may leave behind: see docs/baking.md"

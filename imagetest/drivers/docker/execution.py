@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO
 
 import docker
 import requests
-from docker.errors import DockerException
 
+from imagetest.errors import EngineError
 from imagetest.transport.gateway import Process
 
 KILLED = 137
@@ -27,8 +28,8 @@ HEADER = struct.Struct(">BxxxL")
 class ContainerExecutor:
     """Starts commands in one container as one user."""
 
-    def __init__(self, engine: docker.APIClient, container: str, *, user: str) -> None:
-        self._engine = engine
+    def __init__(self, engine: Callable[[], docker.APIClient], container: str, *, user: str) -> None:
+        self._connect = engine
         self._container = container
         self._user = user
 
@@ -36,11 +37,12 @@ class ContainerExecutor:
         """Start a command under /bin/sh. Raises OSError when the container is not there to run it."""
         argv = ["/bin/sh", "-c", command] if command else ["/bin/sh", "-l"]
         try:
-            made = self._engine.exec_create(self._container, argv, stdin=True, tty=terminal, user=self._user)
-            stream = self._engine.exec_start(made["Id"], socket=True, tty=terminal)
-        except (DockerException, requests.RequestException) as error:
+            engine = self._connect()
+            made = engine.exec_create(self._container, argv, stdin=True, tty=terminal, user=self._user)
+            stream = engine.exec_start(made["Id"], socket=True, tty=terminal)
+        except (EngineError, docker.errors.DockerException, requests.RequestException) as error:
             raise OSError(f"the engine cannot run a command in {self._container}: {error}") from error
-        return ContainerProcess(self._engine, made["Id"], stream, terminal=terminal)
+        return ContainerProcess(engine, made["Id"], stream, terminal=terminal)
 
 
 class ContainerProcess:
@@ -85,7 +87,7 @@ class ContainerProcess:
         while not self._abandoned:
             try:
                 found = self._engine.exec_inspect(self._identity)
-            except (DockerException, requests.RequestException):
+            except (docker.errors.DockerException, requests.RequestException):
                 break
             if not found.get("Running"):
                 return KILLED if found.get("ExitCode") is None else int(found["ExitCode"])
@@ -94,7 +96,7 @@ class ContainerProcess:
 
     def resize(self, *, rows: int, columns: int) -> None:
         """Tell its terminal the new size."""
-        with suppress(DockerException, requests.RequestException):  # it may have ended meanwhile
+        with suppress(docker.errors.DockerException, requests.RequestException):  # it may have ended meanwhile
             self._engine.exec_resize(self._identity, height=rows, width=columns)
 
     def hang_up(self) -> None:

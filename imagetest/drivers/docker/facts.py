@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 import docker
 
 from imagetest.errors import EngineError
-from imagetest.execute.engine import NotFound, translated
+from imagetest.execute import engine as door
+from imagetest.execute.engine import translated
 
 SYSTEMD = frozenset({"/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd", "init"})
 """Commands that are systemd on every distribution that ships it as process 1."""
@@ -66,7 +67,7 @@ class Files:
             with translated(f"look for {path} in {self._container}"):
                 stream, _ = self._engine.get_archive(self._container, path)
         except EngineError as error:
-            if isinstance(error.__cause__, NotFound):
+            if isinstance(error.__cause__, door.NotFound):
                 return False
             raise
         stream.close()
@@ -84,7 +85,7 @@ class Files:
                 stream, _ = self._engine.get_archive(self._container, path)
                 content = b"".join(stream)
         except EngineError as error:
-            if isinstance(error.__cause__, NotFound):
+            if isinstance(error.__cause__, door.NotFound):
                 return None
             raise
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:

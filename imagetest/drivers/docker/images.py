@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
 
 import docker
 
 from imagetest.errors import EngineError, LeakError
-from imagetest.execute import engine
+from imagetest.execute import engine, glance
 from imagetest.model.image import Image
 
 
-def identify(client: docker.APIClient, reference: str, *, kind: str, name: str) -> Image:
-    """Read an image again. Raises EngineError when it is not there."""
-    try:
-        with engine.translated(f"read image {reference!r}"):
-            found = client.inspect_image(reference)
-    except EngineError as error:
-        if isinstance(error.__cause__, engine.ImageNotFound):
-            raise EngineError(
-                f"there is no image {reference!r} in this Docker engine",
-                hint="'docker image ls' lists what is there; 'docker pull' fetches one from a registry",
-            ) from error
-        raise
+def identify(client: Callable[[], docker.APIClient], reference: str, *, kind: str, name: str) -> Image:
+    """Read an image again, with the client library where a glance does not do.
+
+    Raises EngineError when it is not there.
+    """
+    found = glance.read(f"/images/{quote(reference)}/json") or _found(client(), reference)
     return Image(
         name=name,
         kind=kind,
@@ -32,6 +29,20 @@ def identify(client: docker.APIClient, reference: str, *, kind: str, name: str) 
         size=found.get("Size"),
         created=_moment(found.get("Created", "")),
     )
+
+
+def _found(client: docker.APIClient, reference: str) -> dict[str, Any]:
+    try:
+        with engine.translated(f"read image {reference!r}"):
+            found: dict[str, Any] = client.inspect_image(reference)
+    except EngineError as error:
+        if isinstance(error.__cause__, engine.ImageNotFound):
+            raise EngineError(
+                f"there is no image {reference!r} in this Docker engine",
+                hint="'docker image ls' lists what is there; 'docker pull' fetches one from a registry",
+            ) from error
+        raise
+    return found
 
 
 def discard(client: docker.APIClient, reference: str) -> None:

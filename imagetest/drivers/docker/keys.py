@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from imagetest.drivers import login
 from imagetest.drivers.docker.facts import Account, Files, account, entry
 from imagetest.errors import BootError, EngineError
-from imagetest.execute.engine import NotFound
+from imagetest.execute import engine
 from imagetest.ports import Access
 
 SSH_FOLDER = "/etc/ssh"
@@ -51,7 +51,7 @@ def _add(files: Files, folder: str, *entries: tuple[tarfile.TarInfo, bytes]) -> 
     try:
         files.add(folder, [info for info, _ in entries], {info.name: content for info, content in entries})
     except EngineError as error:
-        if not isinstance(error.__cause__, NotFound):
+        if not isinstance(error.__cause__, engine.NotFound):
             raise
         raise BootError(
             f"the image has no folder {folder!r} to place a key in",
