@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,8 +14,9 @@ from imagetest.execute.keys import KeyPair
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.image import Bake, Image, Input
 from imagetest.model.instance import Boot, Instance
+from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.plan import BakeOrder, BootPlan, Scope
-from imagetest.model.promotion import Promotion
+from imagetest.model.promotion import Placement, Promotion
 from imagetest.model.snapshot import Family, Part
 
 
@@ -197,6 +199,27 @@ class Reattaching(Protocol):
         ...
 
 
+@runtime_checkable
+class Placing(Protocol):
+    """A driver whose instances are in one of several places, such as regions.
+
+    It is given names that end in `@PLACE`, so that a later process can remove what they name.
+    """
+
+    def place(self, image: Image) -> str:
+        """Return where instances of an image are. Raises ImagetestError where that cannot be told."""
+        ...
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A driver whose instances carry their expiry themselves, so that they are found without a lease."""
+
+    def expired(self, where: str, now: datetime) -> tuple[str, ...]:
+        """Return the names of what is past its expiry in a place, whoever made it, for `destroy`."""
+        ...
+
+
 class Collector(Protocol):
     """Reads one family of facts of a machine, and never changes it."""
 
@@ -224,14 +247,40 @@ class Reporter(Protocol):
 
 
 class Promoter(Protocol):
-    """Publishes an image for a channel, where its kind is published."""
+    """Publishes images of one kind: first the content, under names of its own, then what a channel points at.
 
-    def publish(self, image: Image, tag: str) -> None:
-        """Make a channel's tag name the image. Raises EngineError when it cannot."""
+    Whatever it does can be done again, after a failure at any point too, and ends in the same state.
+    """
+
+    def check(self, outlet: Outlet) -> None:
+        """Find out whether the channel takes images of this kind. Raises ConfigError when it does not."""
         ...
 
-    def withdraw(self, tag: str) -> None:
-        """Have a channel's tag name nothing. Raises EngineError when it cannot."""
+    def place(self, image: Image, outlet: Outlet, evidence: Evidence) -> tuple[Placement, ...]:
+        """Bring the content to where the channel is read, and say where that is; nobody is pointed at it yet.
+
+        Raises GateClosedError when it is not what was tested, and InfrastructureError when it cannot be brought.
+        """
+        ...
+
+    def publish(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> None:
+        """Point the channel at what was placed, and read that back. Raises InfrastructureError when it cannot."""
+        ...
+
+    def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
+        """Have the channel point at nothing; the content stays. Raises InfrastructureError when it cannot."""
+        ...
+
+
+@runtime_checkable
+class Retiring(Protocol):
+    """A promoter that looks after what a channel held before; not every one does."""
+
+    def retire(self, outlet: Outlet, superseded: Sequence[Placement], surplus: Sequence[Placement]) -> None:
+        """Deprecate what was superseded, and remove what is surplus unless somebody still uses it.
+
+        Raises InfrastructureError when it cannot.
+        """
         ...
 
 
@@ -260,6 +309,6 @@ class Store(Protocol):
 
 
 __all__ = [
-    "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Family", "Ingredients", "Part",
-    "Progress", "Promoter", "Reattaching", "Reporter", "Store",
+    "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Expiring", "Family", "Ingredients", "Part",
+    "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store",
 ]  # fmt: skip

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imagetest.cli.common import Config, table
 from imagetest.errors import UsageError
+
+if TYPE_CHECKING:
+    from imagetest.model.promotion import Promotion
 
 Image = Annotated[str, typer.Option("--image", help="The image, where the channel holds several.", show_default=False)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
@@ -26,15 +29,15 @@ def channels(*, config: Config = None) -> None:
     for channel in dict.fromkeys([*settings.channels, *(entry.channel for entry in history)]):
         names = policy.images(history, channel=channel)
         if not names:
-            rows.append([channel, "-", "nothing was promoted", "-", "-"])
+            rows.append([channel, "-", "nothing was promoted", "-", "-", "-"])
         for image in names:
             at = policy.current(history, channel=channel, image=image)
             rows.append(
-                [channel, image, at.digest, f"{at.at:%Y-%m-%d %H:%M:%SZ}", at.by]
+                [channel, image, at.digest, f"{at.at:%Y-%m-%d %H:%M:%SZ}", at.by, _places(at)]
                 if at
-                else [channel, image, "revoked", "-", "-"]
+                else [channel, image, "revoked", "-", "-", "-"]
             )
-    table(["CHANNEL", "IMAGE", "DIGEST", "SINCE", "BY"], rows)
+    table(["CHANNEL", "IMAGE", "DIGEST", "SINCE", "BY", "PLACES"], rows)
 
 
 def history(
@@ -51,10 +54,10 @@ def history(
     if channel is not None and not records:
         settings.channel(channel)
     table(
-        ["NUMBER", "AT", "CHANNEL", "ACTION", "IMAGE", "DIGEST", "ASSESSMENT", "BY", "REASON"],
+        ["NUMBER", "AT", "CHANNEL", "ACTION", "IMAGE", "DIGEST", "ASSESSMENT", "BY", "PLACES", "REASON"],
         [
             [str(one.number), f"{one.at:%Y-%m-%d %H:%M:%SZ}", one.channel, one.action.value, one.image, one.digest,
-             one.assessment_id, one.by, one.reason]
+             one.assessment_id, one.by, _places(one), one.reason]
             for one in records
         ],
     )  # fmt: skip
@@ -75,16 +78,15 @@ def revoke(
     from imagetest.policy import channels as policy
 
     settings = load(config)
-    tag, store = settings.channel(channel).tag, wiring.store(settings)
+    settings.channel(channel)
+    store = wiring.store(settings)
     records = store.history(channel)
     name = _image(policy.images(records, channel=channel), channel, image)
     entry = policy.current(records, channel=channel, image=name)
     if entry is None:
         raise UsageError(f"channel {channel!r} points at no {name!r}", hint="'imagetest history' shows how it came to")
-    done = pipeline.revoke(
-        entry, tag=tag.format(image=name, channel=channel), promoter=wiring.promoter(entry.kind), store=store,
-        by=operator(), reason=reason, now=datetime.now(UTC),
-    )  # fmt: skip
+    desk = wiring.desk(settings, channel, name, kind=entry.kind, registry=store)
+    done = pipeline.revoke(entry, desk=desk, by=operator(), reason=reason, now=datetime.now(UTC))
     typer.echo(f"revoked {name} {done.digest} from {channel!r} as record {done.number}; it points at nothing now")
 
 
@@ -103,15 +105,21 @@ def rollback(
     from imagetest.policy import channels as policy
 
     settings = load(config)
-    tag, store = settings.channel(channel).tag, wiring.store(settings)
+    settings.channel(channel)
+    store = wiring.store(settings)
     records = store.history(channel)
     name = _image(policy.images(records, channel=channel), channel, image)
     kind = next(entry.kind for entry in reversed(records) if entry.image == name)
+    desk = wiring.desk(settings, channel, name, kind=kind, registry=store)
     done = pipeline.rollback(
-        channel, name, tag=tag.format(image=name, channel=channel), driver=wiring.driver(kind),
-        promoter=wiring.promoter(kind), store=store, by=operator(), reason=reason, now=datetime.now(UTC),
+        desk=desk, driver=wiring.driver(kind), by=operator(), reason=reason, now=datetime.now(UTC)
     )  # fmt: skip
     typer.echo(f"rolled {channel!r} back to {name} {done.digest} as record {done.number}")
+
+
+def _places(entry: Promotion) -> str:
+    """Return where a record says that the content was brought; records of before that was known say nothing."""
+    return " ".join(place.where for place in entry.placements) or "-"
 
 
 def _image(names: list[str], channel: str, asked: str) -> str:

@@ -42,12 +42,13 @@ def promote(
     assessment = replace(assessment, findings=found)
     kind = assessment.image.kind
     done = pipeline.promote(
-        assessment, gate.decide(chosen, assessment, now=now), channel=channel,
-        tag=table.tag.format(image=assessment.image.name, channel=channel), driver=wiring.driver(kind),
-        promoter=wiring.promoter(kind), store=store, by=operator(), now=now,
-        despite=despite_revoke,
+        assessment, gate.decide(chosen, assessment, now=now), by=operator(), now=now, despite=despite_revoke,
+        desk=wiring.desk(settings, channel, assessment.image.name, kind=kind, registry=store),
+        driver=wiring.driver(kind),
     )  # fmt: skip
     typer.echo(f"promoted {done.image} {done.digest} to {channel!r} as record {done.number}")
+    for place in done.placements:
+        typer.echo(f"  {place.where}")
 
 
 def _document(what: str, store: Store) -> Document:

@@ -30,6 +30,24 @@ class MachineTable(Strict):
     keys: Literal["auto", "credentials", "cloud-init"] = "auto"
 
 
+class Ec2Table(Strict):
+    """`[images.NAME.boot.ec2]`: where and as what an instance of EC2 runs."""
+
+    region: str = ""
+    instance_type: str = ""
+    subnets: list[str] = []
+    security_groups: list[str] = []
+    instance_profile: str = ""
+    spot: bool = False
+    reach: Literal["direct", "session-manager"] = "direct"
+    address: Literal["public", "private"] = "public"
+    inbound: list[str] = []
+    lifetime: Annotated[float, Field(ge=1, le=1440)] = 120.0
+    volume_size: Annotated[int, Field(ge=1)] | None = None
+    kms_key: str = ""
+    tags: dict[str, str] = {}
+
+
 class BootTable(Strict):
     """`[images.NAME.boot]`: how an instance is booted."""
 
@@ -45,6 +63,7 @@ class BootTable(Strict):
     command_timeout: Annotated[float, Field(gt=0)] = 120.0
     budget: Annotated[float, Field(gt=0)] | None = None
     machine: MachineTable = MachineTable()
+    ec2: Ec2Table = Ec2Table()
 
 
 class ImageTable(Strict):
@@ -74,11 +93,27 @@ class GateTable(Strict):
     parity: list[str] = []
 
 
+class AmiTable(Strict):
+    """`[channels.NAME.ami]`: how AMIs are published."""
+
+    regions: list[str] = []
+    accounts: list[str] = []
+    organisations: list[str] = []
+    kms_key: str | dict[str, str] = ""
+    parameter: str = ""
+    deprecate: Annotated[int, Field(ge=1, le=3650)] | None = None
+    keep: Annotated[int, Field(ge=1)] | None = None
+    wait: Annotated[float, Field(gt=0)] = 3600.0
+
+
 class ChannelTable(Strict):
     """`[channels.NAME]`: where promoted images go."""
 
     gate: str = "default"
     tag: str = "{image}:{channel}"
+    push: bool = False
+    disks: str | None = None
+    ami: AmiTable | None = None
 
 
 class GroupTable(Strict):

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from imagetest.config import plugins, schema
 from imagetest.config.allowances import load_allowances
+from imagetest.config.channels import Project, check_channels, outlet
+from imagetest.config.clouds import check_cloud
 from imagetest.config.environments import environments, required_parity, scope
 from imagetest.config.mistakes import Mistakes, read_toml, unknown
 from imagetest.config.suites import Library
@@ -21,16 +23,13 @@ from imagetest.config.waivers import load_waivers
 from imagetest.errors import ConfigError
 from imagetest.model.control import Severity
 from imagetest.model.drift import Allowance
+from imagetest.model.outlet import Outlet
 from imagetest.model.plan import Environment, Scope
 from imagetest.policy.gate import Gate
 
 FILE_NAME = "imagetest.toml"
 
 ANYTHING = "a string, a number, true or false, a list or a table of such"
-
-_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-TAG = re.compile(rf"(?:[A-Za-z0-9.-]+(?::\d+)?/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?")
-"""What Docker takes for a tag, by the grammar in github.com/distribution/reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +67,10 @@ class Settings:
         if name not in self.channels:
             raise ConfigError(unknown("channel", name, self.channels), hint=f"declare it: [channels.{name}]")
         return self.channels[name]
+
+    def outlet(self, channel: str, image: str) -> Outlet:
+        """Return what a channel is for one image. Raises ConfigError when the file does not declare it."""
+        return outlet(self.project, channel, self.channel(channel), image)
 
     def environment(self, name: str) -> Environment:
         """Return an environment. Raises ConfigError when the file does not declare it."""
@@ -174,8 +177,11 @@ def _known_keys(place: list[Any]) -> list[str]:
         ("imagetest",): schema.ProjectTable,
         ("images", "*"): schema.ImageTable,
         ("images", "*", "boot"): schema.BootTable,
+        ("images", "*", "boot", "ec2"): schema.Ec2Table,
+        ("images", "*", "boot", "machine"): schema.MachineTable,
         ("gates", "*"): schema.GateTable,
         ("channels", "*"): schema.ChannelTable,
+        ("channels", "*", "ami"): schema.AmiTable,
         ("environments", "*"): schema.EnvironmentTable,
         ("environments", "*", "groups", "*"): schema.GroupTable,
         ("snapshot",): schema.SnapshotTable,
@@ -227,36 +233,17 @@ def _registry(project: Path, url: str | None) -> str:
 def _check_references(settings: Settings, mistakes: Mistakes) -> None:
     for name, image in settings.images.items():
         _check_image(settings, name, image, mistakes)
-    for name, channel in settings.channels.items():
-        if channel.gate not in settings.gates:
-            mistakes.add(("channels", name, "gate"), unknown("gate", channel.gate, settings.gates))
-        if wrong := _wrong_tag(settings, name, channel):
-            mistakes.add(("channels", name, "tag"), wrong)
-
-
-def _wrong_tag(settings: Settings, name: str, channel: schema.ChannelTable) -> str:
-    """Say what is wrong with a channel's tag, before an image is promoted and cannot be tagged."""
-    try:
-        tags = {image: channel.tag.format(image=image, channel=name) for image in settings.images or ["image"]}
-    except (KeyError, IndexError, ValueError, AttributeError):
-        return f"got {channel.tag!r}, expected a tag with '{{image}}' and '{{channel}}' in it and no other braces"
-    for tag in tags.values():
-        if not TAG.fullmatch(tag):
-            return f"{channel.tag!r} makes {tag!r}, which is no tag"
-    if "{image}" not in channel.tag and len(settings.images) > 1:
-        return "several images would share one tag: expected '{image}' in it"
-    same = [other for other, table in settings.channels.items() if table.tag == channel.tag]
-    if len(same) > 1 and "{channel}" not in channel.tag:
-        return f"the channels {', '.join(same)} would share one tag: expected '{{channel}}' in it"
-    return ""
+    check_channels(Project(images=settings.images, channels=settings.channels, gates=settings.gates), mistakes)
 
 
 def _check_image(settings: Settings, name: str, image: schema.ImageTable, mistakes: Mistakes) -> None:
     place, library = ("images", name), settings.library
     if bool(image.template) == bool(image.image):
         mistakes.add(place, "expected either 'template' or 'image', the one to bake or the one that exists")
-    if image.image and not re.match("(docker|qemu):.", image.image):
-        mistakes.add((*place, "image"), f"got {image.image!r}, expected 'docker:REFERENCE' or 'qemu:DISK'")
+    if image.image and not re.match("(docker|qemu|ec2):.", image.image):
+        expected = "'docker:REFERENCE', 'qemu:DISK' or 'ec2:REGION:AMI'"
+        mistakes.add((*place, "image"), f"got {image.image!r}, expected {expected}")
+    check_cloud(place, image, mistakes)
     if image.template and not (settings.project / image.template).exists():
         mistakes.add((*place, "template"), f"there is no {image.template!r} in {settings.project}")
     for path in image.var_files:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from imagetest.config import plugins
 from imagetest.config.settings import Settings
 from imagetest.execute.leases import Leases
+from imagetest.pipeline.promote import Desk
 from imagetest.ports import Builder, Collector, Driver, Promoter, Reporter, Store
 
 
@@ -34,6 +35,15 @@ def promoter(kind: str) -> Promoter:
     """Return the promoter of a kind of image."""
     made: Promoter = plugins.load("promoters", kind)()
     return made
+
+
+def desk(settings: Settings, channel: str, image: str, *, kind: str, registry: Store | None = None) -> Desk:
+    """Return where an image of a kind is promoted into a channel. Raises ConfigError and PluginError."""
+    return Desk(
+        outlet=settings.outlet(channel, image),
+        promoter=promoter(kind),
+        store=registry if registry is not None else store(settings),
+    )
 
 
 def store(settings: Settings) -> Store:

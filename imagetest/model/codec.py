@@ -11,6 +11,7 @@ from imagetest.errors import DocumentError
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.drift import Drift
 from imagetest.model.parity import Parity
+from imagetest.model.promotion import Placement
 from imagetest.model.snapshot import Snapshot
 
 FORMAT = "imagetest/assessment/1"
@@ -105,6 +106,20 @@ def decode_parities(data: bytes, *, origin: str = "the parity") -> tuple[Parity,
     """Read parities. Raises DocumentError as `decode` does."""
     hint = "give what 'imagetest parity --json' wrote"
     return _decode(data, ParityDocument, PARITY_FORMAT, origin=origin, noun="parity", hint=hint).parities
+
+
+def encode_placements(placements: tuple[Placement, ...]) -> str:
+    """Return placements as one line of JSON."""
+    return msgspec.json.encode(placements).decode()
+
+
+def decode_placements(text: str, *, origin: str = "the placements") -> tuple[Placement, ...]:
+    """Read placements. Raises DocumentError when they are not as `encode_placements` writes them."""
+    try:
+        return msgspec.json.decode(text, type=tuple[Placement, ...])
+    except (msgspec.DecodeError, RecursionError) as error:
+        msg = f"{origin} cannot be read: {error}"
+        raise DocumentError(msg) from error
 
 
 def _decode(data: bytes, noun_type: type[Noun], expected: str, *, origin: str, noun: str, hint: str) -> Noun:

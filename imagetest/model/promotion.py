@@ -16,6 +16,16 @@ class Action(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """One place that promoted content was brought to."""
+
+    where: str
+    """`docker:REFERENCE`, `qemu:DISK`, `ec2:REGION:AMI`, as an image is named elsewhere, or `s3://BUCKET/KEY`."""
+    digest: str
+    """What it is there: of a file or a registry's manifest the SHA-256, of a local image or an AMI the image's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
     """One record of a channel's append-only history."""
 
@@ -34,3 +44,5 @@ class Promotion:
     at: datetime
     reason: str = ""
     """Why it was revoked, rolled back, or promoted in spite of a revoke; a plain promotion's reason is its verdict."""
+    placements: tuple[Placement, ...] = ()
+    """Where the content was brought before this was recorded; empty for records older than that."""

@@ -1,41 +1,169 @@
-"""Publish Docker images: a tag for each channel."""
+"""Publish Docker images: a tag for each channel, in this engine or in a registry."""
 
 from __future__ import annotations
 
+import io
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+from docker.auth import resolve_repository_name
 from docker.utils import parse_repository_tag
 
-from imagetest.errors import EngineError
+from imagetest.errors import ConfigError, EngineError, GateClosedError
 from imagetest.execute import engine
+from imagetest.execute.interrupts import interrupts
 from imagetest.model.image import Image
+from imagetest.model.outlet import Evidence, Outlet
+from imagetest.model.promotion import Placement
+
+SCHEME = "docker:"
+
+PUSH_SECONDS = 600
+"""How long a registry may say nothing: it does so while it puts a large layer together."""
+
+DENIED = ("denied", "unauthorized", "no basic auth credentials", "authentication required")
+"""Words by which registries and the engine tell that somebody may not push."""
+
+EMPTY = "imagetest.revoked"
+"""The label of the image without a single file that a registry's tag names once it was withdrawn."""
 
 
 class DockerPromoter:
-    """Moves a channel's tag to the promoted image, in the engine that holds it."""
+    """Moves a channel's tag to the promoted image, and pushes it where the channel says so."""
 
-    def publish(self, image: Image, tag: str) -> None:
-        """Make the tag name the image, and read it back; a tag of its digest keeps it once the first moves on."""
-        repository, name = parse_repository_tag(tag)
-        with engine.session() as client, engine.translated(f"tag {image.name!r} as {tag!r}"):
-            client.tag(image.reference, repository, _lasting(image.digest), force=True)
-            client.tag(image.reference, repository, name or "latest", force=True)
-            found = client.inspect_image(tag)["Id"]
-        if found != image.digest:
-            raise EngineError(f"{tag!r} names {found} after it was tagged, expected {image.digest}")
+    def check(self, outlet: Outlet) -> None:
+        """Find out whether the channel has a tag for images."""
+        if not outlet.tag:
+            raise ConfigError(f"channel {outlet.channel!r} has no tag", hint=f"set it: [channels.{outlet.channel}] tag")
 
-    def withdraw(self, tag: str) -> None:
+    def place(self, image: Image, outlet: Outlet, evidence: Evidence) -> tuple[Placement, ...]:
+        """Give the image a tag of its digest, which keeps it once the channel moves on, and push that."""
+        del evidence
+        lasting = f"{_repository(outlet.tag)}:{_lasting(image.digest)}"
+        with _engine() as client:
+            with engine.translated(f"tag {image.name!r} as {lasting!r}"):
+                _name(client, image, lasting)
+            if not outlet.push:
+                return (Placement(where=SCHEME + lasting, digest=image.digest),)
+            manifest = _push(client, lasting)
+            _is_of(client, image, _repository(outlet.tag), manifest)
+        return (Placement(where=f"{SCHEME}{_repository(outlet.tag)}@{manifest}", digest=manifest),)
+
+    def publish(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> None:
+        """Make the channel's tag name the image, here and in the registry, and read it back."""
+        with _engine() as client:
+            with engine.translated(f"tag {image.name!r} as {outlet.tag!r}"):
+                _name(client, image, f"{_repository(outlet.tag)}:{_lasting(image.digest)}")
+                _name(client, image, outlet.tag)
+            if not outlet.push:
+                return
+            manifest, expected = _push(client, outlet.tag), {one.digest for one in placements}
+        if expected and manifest not in expected:
+            raise EngineError(f"{outlet.tag!r} was pushed as {manifest}, expected {' or '.join(sorted(expected))}")
+
+    def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
         """Remove the tag; a tag that is not there is fine.
 
         The image itself stays, for an auditor and for a rollback: an engine deletes what it has no more name for, so
-        its digest's tag is made first.
+        its digest's tag is made first. Registries let nobody remove a tag alone, but with all that has its digest:
+        there the tag is made to name an image in which there is nothing.
         """
-        repository, _ = parse_repository_tag(tag)
-        with engine.session() as client, engine.translated(f"remove the tag {tag!r}"):
-            try:
-                found = client.inspect_image(tag)["Id"]
-            except engine.ImageNotFound:
-                return
-            client.tag(found, repository, _lasting(found), force=True)
-            client.remove_image(tag, noprune=True)
+        del placements
+        with _engine() as client:
+            if outlet.push:
+                _push_nothing(client, outlet.tag)
+            with engine.translated(f"remove the tag {outlet.tag!r}"):
+                _unname(client, outlet.tag)
+
+
+@contextmanager
+def _engine() -> Iterator[docker.APIClient]:
+    with engine.session() as client:
+        client.timeout = PUSH_SECONDS
+        yield client
+
+
+def _name(client: docker.APIClient, image: Image, tag: str) -> None:
+    repository, name = parse_repository_tag(tag)
+    client.tag(image.reference, repository, name or "latest", force=True)
+    found = client.inspect_image(tag)["Id"]
+    if found != image.digest:
+        raise EngineError(f"{tag!r} names {found} after it was tagged, expected {image.digest}")
+
+
+def _unname(client: docker.APIClient, tag: str) -> None:
+    try:
+        found = client.inspect_image(tag)
+    except engine.ImageNotFound:
+        return
+    if EMPTY not in (found["Config"].get("Labels") or {}):
+        client.tag(found["Id"], _repository(tag), _lasting(found["Id"]), force=True)
+    client.remove_image(tag, noprune=True)
+
+
+def _push(client: docker.APIClient, tag: str) -> str:
+    """Push a tag and return the digest of its manifest, as the engine says and the registry answers."""
+    said: str | None = None
+    with engine.translated(f"push {tag!r}"):
+        for line in client.push(tag, stream=True, decode=True):
+            interrupts.checkpoint()
+            if "error" in line:
+                raise _refused(tag, line)
+            said = (line.get("aux") or {}).get("Digest", said)
+    if said is None:
+        raise EngineError(f"cannot push {tag!r}: the engine does not tell its digest")
+    with engine.translated(f"read {tag!r} back from its registry"):
+        found = client.inspect_distribution(tag)["Descriptor"]["digest"]
+    if found != said:
+        raise EngineError(f"{tag!r} is {found} in its registry after {said} was pushed", hint="does another push it?")
+    return str(said)
+
+
+def _refused(tag: str, line: Mapping[str, Any]) -> EngineError:
+    said = " ".join(str(line["error"]).split())
+    host = resolve_repository_name(_repository(tag))[0]
+    denied = any(word in said.lower() for word in DENIED)
+    return EngineError(
+        f"cannot push {tag!r}: {said}",
+        hint=f"'docker login {host}', as a user who may push there" if denied else f"is {host!r} the right registry?",
+    )
+
+
+def _is_of(client: docker.APIClient, image: Image, repository: str, manifest: str) -> None:
+    """Make sure that the engine knows the manifest as this image's."""
+    with engine.translated(f"read {image.name!r} back"):
+        found = client.inspect_image(f"{repository}@{manifest}")["Id"]
+    if found != image.digest:
+        raise GateClosedError(f"{repository}@{manifest} is {found}, expected {image.digest}", hint="verify it again")
+
+
+def _push_nothing(client: docker.APIClient, tag: str) -> None:
+    nothing = io.BytesIO()
+    tarfile.open(fileobj=nothing, mode="w").close()
+    repository, name = parse_repository_tag(tag)
+    with engine.translated(f"withdraw {tag!r}"):
+        kept = _id(client, tag)
+        if kept:
+            client.tag(kept, repository, _lasting(kept), force=True)
+        client.import_image_from_data(
+            nothing.getvalue(), repository=repository, tag=name or "latest", changes=[f"LABEL {EMPTY}=true"]
+        )  # fmt: skip
+    _push(client, tag)
+
+
+def _id(client: docker.APIClient, tag: str) -> str:
+    try:
+        found = client.inspect_image(tag)
+    except engine.ImageNotFound:
+        return ""
+    return "" if EMPTY in (found["Config"].get("Labels") or {}) else str(found["Id"])
+
+
+def _repository(tag: str) -> str:
+    return str(parse_repository_tag(tag)[0])
 
 
 def _lasting(digest: str) -> str:

@@ -208,7 +208,7 @@ class Controller:
     def _prepare(self) -> bool:
         """Have every image identified or baked; say whether there is one to test."""
         try:
-            self.ending.check()
+            self.ending.check(self.machines.targets.values())
             for lease in reap(wiring.leases(self.settings), wiring.driver, keys=self.settings.state / "keys"):
                 self.display.progress(
                     Event(subject=lease.image, text=f"removed {lease.resource}, left by a killed run")

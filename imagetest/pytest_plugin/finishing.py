@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from imagetest.config import wiring
 from imagetest.config.settings import Settings
+from imagetest.config.targets import Target
 from imagetest.errors import ImagetestError
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.assessment import Assessment, Verdict
@@ -24,6 +25,9 @@ from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.runs import Run
 from imagetest.reporters.terminal import Line, Style, summary
+
+BUILT = {"docker": "docker", "qemu": "qemu", "amazon-ebs": "ec2"}
+"""The kind of image that each of Packer's builders makes whose images can be promoted."""
 
 
 @dataclass(kw_only=True)
@@ -53,10 +57,16 @@ class Ending:
         self.stopped: ImagetestError | None = None
         """Set when the run could not even begin."""
 
-    def check(self) -> None:
-        """Find out before the bake that a verdict could be kept. Raises RegistryError."""
+    def check(self, targets: Iterable[Target] = ()) -> None:
+        """Find out before the bake that a verdict could be kept, and that the channel takes such images.
+
+        Raises RegistryError, and ConfigError for a channel that lacks what an image of a kind needs.
+        """
         if self._gated:
             self._registry().check()
+        for target in targets if self._channel else ():
+            if kind := _kind(target):
+                wiring.promoter(kind).check(self._settings.outlet(str(self._channel), target.name))
 
     def judge(self, machines: Machines, *, run: Run, catalogue: Mapping[str, Control]) -> None:
         """Assess, decide, report, record and promote each image that there is."""
@@ -140,10 +150,9 @@ class Ending:
 
     def _promote(self, one: Judged, machines: Machines) -> Promotion:
         image, channel = one.assessment.image, str(self._channel)
-        tag = self._settings.channels[channel].tag.format(image=image.name, channel=channel)
+        desk = wiring.desk(self._settings, channel, image.name, kind=image.kind, registry=self._registry())
         return promote(
-            one.assessment, one.verdict, channel=channel, tag=tag, driver=machines.driver(image.kind),
-            promoter=wiring.promoter(image.kind), store=self._registry(), by=one.assessment.operator,
+            one.assessment, one.verdict, desk=desk, driver=machines.driver(image.kind), by=one.assessment.operator,
             now=datetime.now(UTC),
         )  # fmt: skip
 
@@ -151,6 +160,14 @@ class Ending:
         if self._store is None:
             self._store = wiring.store(self._settings)
         return self._store
+
+
+def _kind(target: Target) -> str:
+    """Return the kind of image that a target will be, as far as that can be told before the bake."""
+    if target.plan.driver != "auto":
+        return target.plan.driver
+    parts = target.source.split(".")
+    return BUILT.get(parts[-2], "") if len(parts) > 1 else ""
 
 
 def _promoted(promotion: Promotion) -> str:

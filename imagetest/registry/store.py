@@ -18,10 +18,11 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from imagetest.errors import ConfigError, RegistryError
 from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.codec import decode_placements, encode_placements
 from imagetest.model.promotion import Action, Promotion
 from imagetest.registry.tables import ASSESSMENTS, PROMOTIONS
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test holds it against the migrations themselves."""
 
 BACKENDS = ("sqlite", "postgresql")
@@ -94,6 +95,7 @@ class SqlStore:
         """Append a record and return it with its number."""
         values = {name: getattr(promotion, name) for name in map(str, PROMOTIONS.columns.keys()) if name != "number"}
         values |= {"action": promotion.action.value, "at": promotion.at.astimezone(UTC)}
+        values["placements"] = encode_placements(promotion.placements)
         with self._connection() as connection:
             done = connection.execute(sa.insert(PROMOTIONS).values(**values))
         number = int((done.inserted_primary_key or (0,))[0])
@@ -169,4 +171,5 @@ def _promotion(row: dict[str, Any]) -> Promotion:
     at: datetime = row["at"]
     # SQLite keeps no time zone, and UTC is what was written; PostgreSQL answers in the zone of its server.
     row["at"] = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    row["placements"] = decode_placements(row["placements"], origin=f"where record {row['number']} was brought")
     return Promotion(**{**row, "action": Action(row["action"])})

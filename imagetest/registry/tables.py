@@ -35,4 +35,5 @@ PROMOTIONS = sa.Table(
     sa.Column("by", sa.String(300), nullable=False),
     sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("placements", sa.Text, nullable=False, server_default="[]", comment="where it was brought, as JSON"),
 )

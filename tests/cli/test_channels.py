@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from docker.errors import ImageNotFound
 
+from imagetest.model.outlet import Outlet
 from imagetest.promoters.docker import DockerPromoter
 from tests.dockyard import Dockyard
 from tests.volumes import small_volume
@@ -69,7 +70,7 @@ def desk(tmp_path: Path, dockyard: Dockyard) -> Iterator[Desk]:
         made.file("waivers.toml", "")
         yield made
         for tag in (TAG, f"{NAME}-other:stable"):
-            DockerPromoter().withdraw(tag)
+            DockerPromoter().withdraw(Outlet(channel="stable", image=NAME, tag=tag), ())
 
 
 def test_in_and_out_of_a_channel(desk: Desk) -> None:
@@ -80,7 +81,9 @@ def test_in_and_out_of_a_channel(desk: Desk) -> None:
 
     assert tested.code == promoted.code == 0, tested.text + promoted.text
     assert before == ""
-    assert promoted.out == f"promoted {NAME} {one} to 'stable' as record 1\n"
+    assert promoted.out == (
+        f"promoted {NAME} {one} to 'stable' as record 1\n  docker:{NAME}:{one.removeprefix('sha256:')[:12]}\n"
+    )
     assert desk.tag() == one
 
     two = desk.image("two")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagetest.model.codec import decode_drift, decode_snapshot, encode_snapshot
+from imagetest.model.outlet import Outlet
 from imagetest.model.snapshot import Family, Gap, Snapshot
 from imagetest.promoters.docker import DockerPromoter
 from tests.dockyard import Dockyard
@@ -154,7 +155,7 @@ def furnished(tmp_path: Path, dockyard: Dockyard) -> Iterator[Workshop]:
         place.furnish()
         yield place
         for channel in ("candidate", "stable"):
-            DockerPromoter().withdraw(f"{NAME}:{channel}")
+            DockerPromoter().withdraw(Outlet(channel=channel, image=NAME, tag=f"{NAME}:{channel}"), ())
 
 
 def image(dockyard: Dockyard, *lines: str) -> str:
@@ -189,7 +190,7 @@ def test_a_channel_that_points_at_nothing_or_at_something_that_is_gone(furnished
     empty = furnished.imagetest("snapshot", "stable")
     promoted = furnished.pytest("--image", NAME, "--promote", "stable")
     assert promoted.code == 0, promoted.text
-    DockerPromoter().withdraw(f"{NAME}:stable")
+    DockerPromoter().withdraw(Outlet(channel="stable", image=NAME, tag=f"{NAME}:stable"), ())
     dockyard.engine.images.remove(made, force=True)
     dockyard._built.clear()  # noqa: SLF001 - it is not there any more
     gone = furnished.imagetest("snapshot", "stable")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from imagetest.errors import EngineError, GateClosedError, RegistryError, UsageError
+from imagetest.errors import ConfigError, EngineError, GateClosedError, InfrastructureError, RegistryError, UsageError
 from imagetest.model.assessment import Assessment, Objection, Verdict
+from imagetest.model.codec import decode
 from imagetest.model.image import Image
-from imagetest.model.promotion import Action, Promotion
+from imagetest.model.outlet import AmiOutlet, Evidence, Outlet
+from imagetest.model.promotion import Action, Placement, Promotion
 from imagetest.pipeline import promote as pipeline
 from imagetest.policy import channels
 from imagetest.testing.fakes import FakeDriver
@@ -21,18 +24,45 @@ CLOSED = Verdict(gate="default", objections=(Objection(rule="r", message="it is 
 
 @dataclass
 class Shelf:
-    """A promoter that remembers what each tag names."""
+    """A promoter that remembers what was brought, what each tag names and what was retired."""
 
     tags: dict[str, str] = field(default_factory=dict)
+    brought: dict[str, Evidence] = field(default_factory=dict)
+    retired: list[tuple[list[str], list[str]]] = field(default_factory=list)
     stuck: bool = False
+    lost: bool = False
+    full: bool = False
+    unfit: bool = False
+    meanwhile: Callable[[], object] = lambda: None
+    """What others do between the record and the pointer."""
 
-    def publish(self, image: Image, tag: str) -> None:
+    def check(self, outlet: Outlet) -> None:
+        if self.unfit:
+            raise ConfigError(f"channel {outlet.channel!r} takes no such images")
+
+    def place(self, image: Image, outlet: Outlet, evidence: Evidence) -> tuple[Placement, ...]:
+        if self.full:
+            raise EngineError("there is no room")
+        self.brought[image.digest] = evidence
+        return (Placement(where=f"shelf:{outlet.image}/{image.digest}", digest=image.digest),)
+
+    def publish(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> None:
         if self.stuck:
             raise EngineError("the engine is away")
-        self.tags[tag] = image.digest
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        assert {one.digest for one in placements} == {image.digest}
+        self.tags[outlet.tag] = image.digest
 
-    def withdraw(self, tag: str) -> None:
-        self.tags.pop(tag, None)
+    def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
+        assert placements
+        self.tags.pop(outlet.tag, None)
+
+    def retire(self, outlet: Outlet, superseded: Sequence[Placement], surplus: Sequence[Placement]) -> None:
+        assert outlet.channel
+        if self.lost:
+            raise EngineError("the engine is away")
+        self.retired.append(([one.digest for one in superseded], [one.digest for one in surplus]))
 
 
 @dataclass
@@ -74,25 +104,24 @@ class World:
         self.driver.images[reference] = content or reference
         return self.driver.identify(reference, name=name)
 
+    keep: int | None = None
+
+    @property
+    def desk(self) -> pipeline.Desk:
+        outlet = Outlet(channel="stable", image="web", tag="web:stable", ami=AmiOutlet(keep=self.keep))
+        return pipeline.Desk(outlet=outlet, promoter=self.shelf, store=self.book)
+
     def promote(self, image: Image, verdict: Verdict = OPEN) -> Promotion:
         assessment = replace(judged(found("a")), image=image)
-        return pipeline.promote(
-            assessment, verdict, channel="stable", tag=f"{image.name}:stable", driver=self.driver, promoter=self.shelf,
-            store=self.book, by="maria@desk", now=NOW,
-        )  # fmt: skip
+        return pipeline.promote(assessment, verdict, desk=self.desk, driver=self.driver, by="maria@desk", now=NOW)
 
     def revoke(self) -> Promotion:
         entry = channels.current(self.book.history(), channel="stable", image="web")
         assert entry is not None
-        return pipeline.revoke(
-            entry, tag="web:stable", promoter=self.shelf, store=self.book, by="maria@desk", reason="broken", now=NOW
-        )
+        return pipeline.revoke(entry, desk=self.desk, by="maria@desk", reason="broken", now=NOW)
 
     def rollback(self) -> Promotion:
-        return pipeline.rollback(
-            "stable", "web", tag="web:stable", driver=self.driver, promoter=self.shelf, store=self.book,
-            by="maria@desk", reason="broken", now=NOW,
-        )  # fmt: skip
+        return pipeline.rollback(desk=self.desk, driver=self.driver, by="maria@desk", reason="broken", now=NOW)
 
 
 @pytest.fixture
@@ -200,3 +229,68 @@ def test_a_rollback_to_what_is_no_longer_itself_is_refused(world: World) -> None
         world.rollback()
     assert world.shelf.tags == tags
     assert len(world.book.records) == 2
+
+
+def test_what_was_brought_where_stands_in_the_record(world: World) -> None:
+    image = world.image("one")
+    recorded = world.promote(image)
+    evidence = world.shelf.brought[image.digest]
+
+    assert recorded.placements == (Placement(where=f"shelf:web/{image.digest}", digest=image.digest),)
+    assert evidence.assessment_id == recorded.assessment_id
+    assert decode(evidence.document).assessment.image == image
+
+
+def test_what_cannot_be_brought_is_not_recorded(world: World) -> None:
+    world.shelf.full = True
+
+    with pytest.raises(EngineError, match="no room"):
+        world.promote(world.image("one"))
+    assert (world.book.records, world.shelf.tags) == ([], {})
+
+
+def test_a_channel_that_takes_no_such_images_gets_nothing(world: World) -> None:
+    world.shelf.unfit = True
+
+    with pytest.raises(ConfigError, match="takes no such images"):
+        world.promote(world.image("one"))
+    assert (world.book.records, world.shelf.brought) == ([], {})
+
+
+def test_two_who_promote_at_once_leave_the_channel_as_it_is_recorded(world: World) -> None:
+    one, two = world.image("one"), world.image("two")
+    world.shelf.meanwhile = lambda: world.promote(two)
+    world.promote(one)
+
+    assert [record.digest for record in world.book.records] == [one.digest, two.digest]
+    assert world.shelf.tags == {"web:stable": two.digest}
+
+
+def test_a_rollback_brings_the_content_again_and_records_where(world: World) -> None:
+    one = world.image("one")
+    world.promote(one)
+    world.promote(world.image("two"))
+    world.shelf.brought.clear()
+    recorded = world.rollback()
+
+    assert list(world.shelf.brought) == [one.digest]
+    assert [place.digest for place in recorded.placements] == [one.digest]
+
+
+def test_what_was_there_before_is_retired_and_what_is_kept_is_not_surplus(world: World) -> None:
+    world.keep = 1
+    one, two, three = [world.image(name) for name in ("one", "two", "three")]
+    for image in (one, two, three):
+        world.promote(image)
+
+    assert world.shelf.retired == [([], []), ([one.digest], []), ([two.digest, one.digest], [one.digest])]
+
+
+def test_a_promotion_whose_predecessor_could_not_be_retired_is_done_and_says_so(world: World) -> None:
+    world.shelf.lost = True
+    image = world.image("one")
+
+    with pytest.raises(InfrastructureError, match=r"'web' is in 'stable' as record 1, but .*: the engine is away"):
+        world.promote(image)
+    assert world.shelf.tags == {"web:stable": image.digest}
+    assert [record.digest for record in world.book.records] == [image.digest]

@@ -10,6 +10,8 @@ from docker.errors import ImageNotFound
 from imagetest.drivers.docker import DockerDriver
 from imagetest.errors import EngineError
 from imagetest.model.image import Image
+from imagetest.model.outlet import Evidence, Outlet
+from imagetest.model.promotion import Placement
 from imagetest.promoters.docker import DockerPromoter
 from tests.dockyard import Dockyard
 
@@ -45,11 +47,21 @@ def named(dockyard: Dockyard, tag: str) -> str:
         return ""
 
 
+def outlet(tag: str, *, push: bool = False) -> Outlet:
+    return Outlet(channel="stable", image="web", tag=tag, push=push)
+
+
+def put(promoter: DockerPromoter, image: Image, tag: str, *, push: bool = False) -> tuple[Placement, ...]:
+    placements = promoter.place(image, outlet(tag, push=push), Evidence(assessment_id="run-web"))
+    promoter.publish(image, outlet(tag, push=push), placements)
+    return placements
+
+
 def test_a_tag_moves_to_what_is_published(
     promoter: DockerPromoter, tag: str, images: tuple[Image, Image], dockyard: Dockyard
 ) -> None:
     for image in (*images, images[0]):
-        promoter.publish(image, tag)
+        put(promoter, image, tag)
 
         assert named(dockyard, tag) == image.digest
 
@@ -58,8 +70,8 @@ def test_a_tag_without_a_version_and_one_with_a_port_are_understood(
     promoter: DockerPromoter, tag: str, images: tuple[Image, Image], dockyard: Dockyard
 ) -> None:
     name = tag.replace(":", "-")
-    promoter.publish(images[0], name)
-    promoter.publish(images[1], f"localhost:5000/{name}:beta")
+    put(promoter, images[0], name)
+    put(promoter, images[1], f"localhost:5000/{name}:beta")
 
     assert named(dockyard, f"{name}:latest") == images[0].digest
     assert named(dockyard, f"localhost:5000/{name}:beta") == images[1].digest
@@ -68,9 +80,9 @@ def test_a_tag_without_a_version_and_one_with_a_port_are_understood(
 def test_what_is_withdrawn_names_nothing_and_the_image_stays(
     promoter: DockerPromoter, tag: str, images: tuple[Image, Image], dockyard: Dockyard
 ) -> None:
-    promoter.publish(images[0], tag)
-    promoter.withdraw(tag)
-    promoter.withdraw(tag)
+    placements = put(promoter, images[0], tag)
+    promoter.withdraw(outlet(tag), placements)
+    promoter.withdraw(outlet(tag), placements)
 
     assert named(dockyard, tag) == ""
     assert named(dockyard, images[0].digest) == images[0].digest
@@ -80,13 +92,13 @@ def test_an_image_that_is_gone_cannot_be_published(promoter: DockerPromoter, tag
     gone = Image(name="web", kind="docker", reference="sha256:" + "0" * 64, digest="sha256:" + "0" * 64)
 
     with pytest.raises(EngineError, match="cannot tag 'web' as"):
-        promoter.publish(gone, tag)
+        put(promoter, gone, tag)
     assert named(dockyard, tag) == ""
 
 
 def test_a_tag_that_docker_refuses_is_an_error(promoter: DockerPromoter, images: tuple[Image, Image]) -> None:
     with pytest.raises(EngineError, match="cannot tag"):
-        promoter.publish(images[0], "Not/A:tag:at all")
+        put(promoter, images[0], "Not/A:tag:at all")
 
 
 def test_an_engine_that_does_not_answer_is_said(
@@ -96,4 +108,4 @@ def test_an_engine_that_does_not_answer_is_said(
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
 
     with pytest.raises(EngineError, match="no Docker engine answers"):
-        DockerPromoter().publish(images[0], tag)
+        put(DockerPromoter(), images[0], tag)

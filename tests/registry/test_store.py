@@ -17,12 +17,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from imagetest.errors import RegistryError
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.codec import Document, decode, encode
-from imagetest.model.promotion import Action
+from imagetest.model.promotion import Action, Placement
 from imagetest.policy.channels import current
 from imagetest.registry.store import HEAD, SqlStore
 from imagetest.registry.tables import METADATA
 from imagetest.registry.upgrade import head
 from tests.nouns import NOW, found, judged, record
+
+PLACES = (Placement(where="docker:web@sha256:b", digest="sha256:b"), Placement(where="s3://b/\u00e4", digest="x"))
 
 VERDICT = Verdict(gate="default", objections=(), decided=NOW)
 
@@ -95,7 +97,7 @@ def test_records_come_back_as_they_were_in_order(url: str) -> None:
         store.promote(replace(record(Action.PROMOTE, "sha256:a"), by="bj\u00f6rn@desk")),
         store.promote(replace(record(Action.REVOKE, "sha256:a"), reason="it was\nbroken", at=NOW.astimezone(here))),
         store.promote(record(Action.PROMOTE, "sha256:b", channel="beta")),
-        store.promote(record(Action.ROLLBACK, "sha256:a")),
+        store.promote(replace(record(Action.ROLLBACK, "sha256:a"), placements=PLACES)),
     ]
     history = SqlStore(url).history()
 

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from imagetest.config.settings import Settings
-from imagetest.errors import ConfigError, RegistryError
+from imagetest.errors import ConfigError, DocumentError, RegistryError
 from imagetest.model.promotion import Action
 from imagetest.registry.store import SqlStore
 from tests.nouns import record
@@ -88,9 +88,11 @@ def test_a_registry_of_an_older_imagetest_is_brought_up_to_date(file: Path) -> N
     store.promote(ENTRY)
     for table in ("assessments", "promotions"):
         statement(file, f"DROP TRIGGER {table}_no_replace")
+    statement(file, "ALTER TABLE promotions DROP COLUMN placements")
     statement(file, "UPDATE alembic_version SET version_num = '0001'")
 
     assert store.history()[0].digest == "sha256:a"
+    assert store.history()[0].placements == ()
     with pytest.raises(Exception, match="append-only"):
         statement(file, "INSERT OR REPLACE INTO promotions SELECT * FROM promotions")
 
@@ -149,3 +151,14 @@ def test_a_user_who_may_only_read_is_told_so_beforehand(postgres: Server) -> Non
 def test_a_database_that_is_not_there_is_said(postgres: Server) -> None:
     with pytest.raises(RegistryError, match='database "nowhere" does not exist'):
         SqlStore(postgres.url("nowhere")).check()
+
+
+def test_places_that_are_not_understood_are_an_error_of_one_line(file: Path) -> None:
+    store = SqlStore(f"sqlite:///{file}")
+    store.check()
+    columns = "channel, action, image, kind, reference, digest, assessment_id, gate, by, at, reason, placements"
+    values = "'stable', 'promote', 'web', 'docker', 'r', 'd', 'a', 'g', 'me', '2026-01-01 00:00:00', '', '[{}]'"
+    statement(file, f"INSERT INTO promotions ({columns}) VALUES ({values})")  # noqa: S608 - our own words
+
+    with pytest.raises(DocumentError, match=r"where record 1 was brought cannot be read: .*where"):
+        store.history()
