@@ -309,6 +309,6 @@ class Store(Protocol):
 
 
 __all__ = [
-    "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Expiring", "Family", "Ingredients", "Part",
-    "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store",
+    "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Expiring", "Family",
+    "Ingredients", "Part", "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store",
 ]  # fmt: skip

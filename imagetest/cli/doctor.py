@@ -43,7 +43,7 @@ def doctor(*, config: Config = None) -> None:
         answers.append(Answer(name="configuration", good=True, found=str(settings.file or "none: defaults hold")))
     except ImagetestError as error:
         answers.append(Answer(name="configuration", good=False, found=str(error), remedy=error.hint))
-    for examine in (_packer, _docker, _ssh, _qemu, _mmdebstrap):
+    for examine in (_packer, _docker, _ssh, _qemu, _aws, _mmdebstrap):
         answers += examine()
     answers += _places(settings)
     for one in answers:
@@ -127,6 +127,20 @@ def _qemu() -> Iterator[Answer]:
             name="kvm", good=not reason, needed=False, found=reason or "a 64-bit guest runs on it",
             remedy="virtual machines are emulated without it, which is slow",
         )  # fmt: skip
+
+
+def _aws() -> Iterator[Answer]:
+    from imagetest.execute import aws
+
+    remedy = f"only AMIs need them; {aws.SIGN_IN}"
+    try:
+        found, region = aws.credentials(), aws.region()
+    except ImagetestError as error:
+        yield Answer(name="aws", good=False, needed=False, found=str(error), remedy=error.hint)
+        return
+    where = f", region {region}" if region else ", no region"
+    said = f"credentials by {found}{where}" if found else "no credentials"
+    yield Answer(name="aws", good=bool(found), needed=False, found=said, remedy=remedy)
 
 
 def _mmdebstrap() -> Iterator[Answer]:

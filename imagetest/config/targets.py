@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imagetest.config.clouds import cloud
 from imagetest.config.mistakes import unknown
 from imagetest.config.schema import ImageTable
 from imagetest.config.settings import Settings
@@ -16,7 +17,7 @@ from imagetest.model.drift import Allowance
 from imagetest.model.plan import BakeOrder, BootPlan, Hardware
 from imagetest.policy.gate import Gate
 
-PREBUILT = ("docker:", "qemu:")
+PREBUILT = ("docker:", "qemu:", "ec2:")
 """How the name of an image that exists begins: with the name of its driver."""
 
 
@@ -52,10 +53,9 @@ def resolve(value: str, settings: Settings) -> Target:
     if value.startswith(PREBUILT):
         driver, _, reference = value.partition(":")
         if not reference:
-            examples = "docker:REFERENCE, such as docker:web:7, or qemu:DISK, such as qemu:web.qcow2"
-            raise ConfigError(f"--image {value!r} names no image", hint=f"write {examples}")
-        named = _slug(reference if driver == "docker" else Path(reference).stem)
-        target = _plain(named, settings)
+            examples = "docker:web:7, qemu:web.qcow2 or ec2:eu-west-1:ami-0abc1234"
+            raise ConfigError(f"--image {value!r} names no image", hint=f"write one, as in {examples}")
+        target = _plain(_named(driver, reference), settings)
         return replace(target, reference=reference, plan=replace(target.plan, driver=driver))
     path = Path(value)
     if is_template(path):
@@ -68,7 +68,7 @@ def resolve(value: str, settings: Settings) -> Target:
         )
     raise ConfigError(
         f"--image: {unknown('image', value, settings.images)}",
-        hint="name one of imagetest.toml, a path to a Packer template, docker:REFERENCE or qemu:DISK",
+        hint="name one of imagetest.toml, a path to a Packer template, docker:REFERENCE, qemu:DISK or ec2:REGION:AMI",
     )
 
 
@@ -110,15 +110,16 @@ def is_template(path: Path) -> bool:
 
 def _configured(name: str, settings: Settings) -> Target:
     table = settings.images[name]
-    kind, reference = _existing(table.image, settings) if table.image else ("auto", "")
+    kind, reference = _existing(table, settings) if table.image else ("auto", "")
     return Target(
         name=name,
         order=_order(name, table, settings) if table.template else None,
         reference=reference,
         plan=BootPlan(
-            **table.boot.model_dump(exclude={"driver", "command", "environment", "machine"}),
+            **table.boot.model_dump(exclude={"driver", "command", "environment", "machine", "ec2"}),
             driver=kind if table.boot.driver == "auto" else table.boot.driver,
             machine=Hardware(**table.boot.machine.model_dump()),
+            ec2=cloud(table.boot.ec2),
             command=tuple(table.boot.command),
             environment=tuple((key, _text(value)) for key, value in table.boot.environment.items()),
         ),
@@ -129,10 +130,14 @@ def _configured(name: str, settings: Settings) -> Target:
     )
 
 
-def _existing(value: str, settings: Settings) -> tuple[str, str]:
+def _existing(table: ImageTable, settings: Settings) -> tuple[str, str]:
     """Return the driver and the reference of an image that exists; a disk's path is relative to the project."""
-    driver, _, reference = value.partition(":")
-    return driver, str(settings.project / reference) if driver == "qemu" else reference
+    driver, _, reference = (table.image or "").partition(":")
+    if driver == "qemu":
+        return driver, str(settings.project / reference)
+    if driver == "ec2" and table.boot.ec2.region and ":" not in reference:
+        return driver, f"{table.boot.ec2.region}:{reference}"
+    return driver, reference
 
 
 def _order(name: str, table: ImageTable, settings: Settings) -> BakeOrder:
@@ -165,6 +170,13 @@ def _plain(name: str, settings: Settings) -> Target:
 def _text(value: object) -> str:
     """Write a value as Packer's -var takes it."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _named(driver: str, reference: str) -> str:
+    """Return what an image that exists is called: after its tag, its file, or its id without the region."""
+    if driver == "qemu":
+        return _slug(Path(reference).stem)
+    return _slug(reference.rpartition(":")[2] if driver == "ec2" else reference)
 
 
 def _stem(path: Path) -> str:

@@ -14,7 +14,7 @@ from imagetest.execute.interrupts import interrupts
 from imagetest.execute.leases import Lease, Leases, Standing
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan
-from imagetest.ports import Access, Booted, Driver, Progress
+from imagetest.ports import Access, Booted, Driver, Placing, Progress
 
 
 class Fleet:
@@ -134,6 +134,8 @@ class Fleet:
     ) -> Booted:
         driver = self._drivers(image.kind if plan.driver == "auto" else plan.driver)
         resource = f"imagetest-{self._run}-{image.name}{suffix}"
+        if isinstance(driver, Placing):
+            resource = f"{resource}@{driver.place(image)}"
         with interrupts.held():
             self._leases.take(driver.name, resource, image.name)
             self._up[resource] = (driver, None)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imagetest.errors import LeakError
+from imagetest.errors import LeakError, UsageError
 from imagetest.execute.leases import IMAGE, SCRATCH, Lease, Leases
-from imagetest.ports import Driver
+from imagetest.ports import Driver, Expiring
 
 
 def reap(
@@ -39,6 +39,24 @@ def reap(
     if leaks:
         raise leaks[0]
     return tuple(doomed)
+
+
+def reap_expired(driver: Driver, where: str, *, now: datetime) -> tuple[str, ...]:
+    """Remove whatever is past its expiry in a place, with or without a lease, and return what it was.
+
+    Raises UsageError for a driver whose instances carry no expiry, and the first LeakError once all were tried.
+    """
+    if not isinstance(driver, Expiring):
+        raise UsageError(f"instances of {driver.name!r} carry no expiry", hint="'imagetest reap' goes by the leases")
+    doomed, leaks = driver.expired(where, now), []
+    for resource in doomed:
+        try:
+            driver.destroy(resource)
+        except LeakError as leak:
+            leaks.append(leak)
+    if leaks:
+        raise leaks[0]
+    return doomed
 
 
 def _remove(lease: Lease, drivers: Callable[[str], Driver]) -> None:

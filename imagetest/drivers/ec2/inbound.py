@@ -46,9 +46,9 @@ def check(inbound: tuple[str, ...]) -> None:
         try:
             network = ipaddress.ip_network(one)
         except ValueError as error:
-            raise ConfigError(f"boot.ec2.inbound: {one!r} is no network: {error}", hint=NAME_IT) from error
+            raise ConfigError(f"{one!r} is no network: {error}", hint=NAME_IT) from error
         if not network.prefixlen:
-            raise ConfigError(f"boot.ec2.inbound: {one!r} would let everybody in", hint=NAME_IT)
+            raise ConfigError(f"{one!r} would let everybody in", hint=NAME_IT)
 
 
 def rule(network: str) -> dict[str, str]:

@@ -46,9 +46,7 @@ def understood(plan: BootPlan) -> None:
             )
     cloud = plan.ec2
     inbound.check(cloud.inbound)
-    for key, _ in cloud.tags:
-        if key.startswith(tags.RESERVED) or key == "Name":
-            raise ConfigError(f"boot.ec2.tags: {key!r} is not yours to set", hint="call it something else")
+    check_tags(cloud.tags)
     if cloud.reach == "session-manager":
         if plan.network == "none":
             raise ConfigError(
@@ -56,6 +54,15 @@ def understood(plan: BootPlan) -> None:
                 hint="set boot.ec2.reach = 'direct' for this image",
             )
         tunnel.check()
+
+
+def check_tags(further: tuple[tuple[str, str], ...]) -> None:
+    """Raise ConfigError for tags that are AWS's or imagetest's own, and for more than EC2 takes."""
+    for key, _ in further:
+        if key.startswith(tags.RESERVED) or key == "Name":
+            raise ConfigError(f"tag {key!r} is not yours to set", hint="call it something else")
+    if len(further) > tags.MOST:
+        raise ConfigError(f"{len(further)} tags are too many: EC2 takes {tags.MOST} besides imagetest's own")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,9 @@ RESERVED = ("aws:", "imagetest:")
 
 LONGEST_VALUE = 256
 
+MOST = 45
+"""Of the 50 tags that one thing may have, those that are left."""
+
 Tags = list[dict[str, str]]
 """As the API takes them."""
 
