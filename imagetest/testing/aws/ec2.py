@@ -6,13 +6,14 @@ import threading
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-from moto.ec2.exceptions import EC2ClientError, InvalidAMIIdError
+from moto.ec2.exceptions import EC2ClientError, InvalidAMIIdError, InvalidInstanceTypeError
 from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.instances import Reservation
 from moto.ec2.urls import url_bases
 from moto.ssm.models import ssm_backends
 
+from imagetest.errors import ConfigError
 from imagetest.testing.aws.catalogue import Published
 from imagetest.testing.aws.instances import Instance
 from imagetest.testing.aws.machines import Yard
@@ -71,7 +72,13 @@ class Ec2(EC2Backend):
             image_id = self._resolved(image_id)
             if image_id and image_id in self.amis and self.amis[image_id].state != "available":
                 raise EC2ClientError("InvalidAMIID.Unavailable", f"The image ID '[{image_id}]' is no longer available")
-            made = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+            try:
+                made = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+            except InvalidInstanceTypeError as error:
+                said = f"Invalid value '{kwargs['instance_type']}' for InstanceType."
+                raise EC2ClientError("InvalidParameterValue", said) from error
+            except ConfigError as error:
+                raise EC2ClientError("InvalidParameterValue", f"Invalid value for UserData: {error}") from error
             self._launched[token] = (made, wanted)
             return made
 

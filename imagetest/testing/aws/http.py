@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from moto.ec2.models import ec2_backends, instances
@@ -11,6 +12,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from moto.ssm.models import ssm_backends
 from werkzeug.serving import make_server
 
+from imagetest.errors import ImagetestError
 from imagetest.testing.aws.answers import Answers
 from imagetest.testing.aws.catalogue import Published
 from imagetest.testing.aws.certificates import Certificates
@@ -22,6 +24,8 @@ from imagetest.testing.aws.relay import Relay
 from imagetest.testing.aws.run_command import Ssm
 
 HOST = "127.0.0.1"
+
+WATCH_SECONDS = 0.5
 
 
 def start(
@@ -36,10 +40,19 @@ def start(
     server = make_server(HOST, 0, intake, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.shutdown)
+    threading.Thread(target=_watch, daemon=True).start()
     certificates = Certificates(folder)
     relay = Relay((HOST, server.port), certificates)
     stack.callback(relay.shutdown)
     return HOST, server.port, relay.url, certificates.bundle
+
+
+def _watch() -> None:
+    """Look again and again: a machine that reboots itself comes up though nobody asks the API for it."""
+    while True:
+        time.sleep(WATCH_SECONDS)
+        with suppress(ImagetestError):  # the engine did not answer: it is asked again, and the next call tells
+            _look()
 
 
 def _look() -> None:

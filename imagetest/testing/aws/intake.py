@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -52,8 +53,12 @@ class Intake:
             kept[:] = [status, headers]
             return lambda _data: None
 
-        answer = b"".join(self._application(environ, remember))
-        status, headers = kept
+        try:
+            answer = b"".join(self._application(environ, remember))
+            status, headers = kept
+        except Exception as error:  # noqa: BLE001 - whatever moto fails by, a client is to hear it as an answer
+            sys.stderr.write(f"{operation}: {type(error).__name__}: {error}\n")
+            answer, status, headers = b"", "500 INTERNAL SERVER ERROR", [("Content-Type", "text/html")]
         if int(status.split()[0]) >= SERVERS_FAULT and "html" in dict(headers).get("Content-Type", ""):
             fault = Fault(code="NotImplemented", message=f"{operation} is not emulated here, or not in this form")
             target = environ.get("HTTP_X_AMZ_TARGET", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from imagetest.execute import engine, leases
 
 LABEL = "imagetest.aws"
 """The label of every container and image; its value is the owner."""
+
+
+ATTEMPTS, PAUSE_SECONDS = 20, 0.25
 
 
 def owner() -> str:
@@ -41,7 +45,7 @@ def sweep(client: docker.APIClient) -> None:
         found = [*client.containers(all=True, filters={"label": LABEL}), *client.images(filters={"label": LABEL})]
     for name in {str((one.get("Labels") or {}).get(LABEL, "")) for one in found}:
         if abandoned(name):
-            clear(client, name)
+            _clear_for_another(client, name)
 
 
 def clear(client: docker.APIClient, name: str) -> None:
@@ -66,6 +70,18 @@ def clear(client: docker.APIClient, name: str) -> None:
             kept.append(str(error))
     if kept:
         raise EngineError("; ".join(kept))
+
+
+def _clear_for_another(client: docker.APIClient, name: str) -> None:
+    """Remove what one left who is gone; others may be at it as well, and are in each other's way."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            clear(client, name)
+        except EngineError:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+    clear(client, name)
 
 
 def remove_container(client: docker.APIClient, container: str) -> None:

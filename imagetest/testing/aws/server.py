@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from imagetest.errors import ConfigError, ImagetestError
+from imagetest.errors import ConfigError, ImagetestError, UsageError
 from imagetest.execute import engine
 from imagetest.testing.aws import MOTO, owners
 from imagetest.testing.aws.addresses import Addresses
@@ -47,7 +47,7 @@ def main() -> int:
         try:
             told = _serve(settings, stack)
         except ImagetestError as error:
-            _say({"error": str(error), "hint": error.hint})
+            _say({"error": str(error), "hint": error.hint, "config": isinstance(error, UsageError)})
             return error.exit_code
         _say(told)
         _await_the_end()
@@ -74,7 +74,7 @@ def _serve(settings: dict[str, Any], stack: ExitStack) -> dict[str, str]:
 
     host, port, proxy, bundle = http.start(yard, published, folder, user=settings["user"], stack=stack)
     return {
-        "endpoint": f"http://{host}:{port}", "proxy": proxy, "bundle": str(bundle), "folder": str(folder),
+        "endpoint": f"http://{host}:{port}", "proxy": proxy, "bundle": str(bundle), "owner": owner,
         "amis": json.dumps({one.name: one.id(settings["region"]) for one in published}),
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from imagetest.errors import ConfigError, InfrastructureError, LeakError, UsageError
+from imagetest.errors import ConfigError, EngineError, InfrastructureError, LeakError, UsageError
 from imagetest.execute import process
 
 CLEARING_SECONDS = 120.0
@@ -53,8 +53,10 @@ class AwsWithBodies:
         except ValueError as error:
             raise InfrastructureError(f"the emulation of AWS did not start: {self._complaint()}") from error
         if "error" in self._told:
+            told = self._told
             self._end()
-            raise ConfigError(self._told["error"], hint=self._told["hint"])
+            kind = ConfigError if told["config"] else EngineError
+            raise kind(str(told["error"]), hint=str(told["hint"]))
         return self
 
     def __exit__(
@@ -67,6 +69,11 @@ class AwsWithBodies:
     def endpoint(self) -> str:
         """Return the URL of every service."""
         return self._answered("endpoint")
+
+    @property
+    def owner(self) -> str:
+        """Return the value of the label `imagetest.aws` of all its containers and images."""
+        return self._answered("owner")
 
     def ami(self, name: str, region: str = "") -> str:
         """Return the id of a published image. Raises UsageError when there is none of the name."""
