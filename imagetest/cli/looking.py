@@ -25,9 +25,8 @@ from imagetest.policy.parity import Answer
 from imagetest.policy.wording import gap_words
 from imagetest.ports import Driver, Event
 from imagetest.reporters.text import readable
-from imagetest.transport import connection
 from imagetest.transport.existing import Roads
-from imagetest.transport.shell import Shell
+from imagetest.transport.line import Line, reached
 
 TAKEN_FOR_HOST = "it is no image, channel or file here, and was taken for a host"
 
@@ -109,7 +108,8 @@ class Looking:
         else:
             booted = self._fleet.boot(image, subject.plan, _progress)
         try:
-            shell = Shell(booted.transport or connection.connect(booted.instance.address))
+            at = reached(booted.instance.address, subject.plan, transport=booted.transport)
+            shell = Line(subject.what, lambda _: at).shell()
             scope = replace(self._scope, brought=booted.brought)
             return take(
                 shell, self._collectors, subject=subject.what, digest=image.digest, scope=scope, sudo=self._sudo

@@ -53,6 +53,7 @@ class BootTable(Strict):
 
     driver: str = "auto"
     user: str = "root"
+    sudo: bool = False
     ssh: Literal["auto", "image", "gateway"] = "auto"
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     init: Literal["auto", "systemd", "command"] = "auto"

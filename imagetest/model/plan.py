@@ -50,8 +50,6 @@ class Hardware:
 class Cloud:
     """Where and as what an instance of EC2 runs; nothing else has it."""
 
-    region: str = ""
-    """Empty: the one that the image's reference names, else that of the user's own configuration."""
     instance_type: str = ""
     """Empty: a small one of the image's architecture."""
     subnets: tuple[str, ...] = ()
@@ -82,6 +80,8 @@ class BootPlan:
     driver: str = "auto"
     """The name of a driver; `auto` is the one that boots what the image is."""
     user: str = "root"
+    sudo: bool = False
+    """Whether the checks run as root by a sudo that asks for no password, where `user` is another."""
     ssh: str = "auto"
     """`image`: the image's own SSH server; `gateway`: the one that imagetest brings; `auto`: the image's, if any."""
     port: int = 22
@@ -91,6 +91,8 @@ class BootPlan:
     command: tuple[str, ...] = ()
     """Replaces the image's command; empty boots what ships."""
     environment: tuple[tuple[str, str], ...] = ()
+    untouched: bool = False
+    """Reach it as root without placing anything of the run in it, where the driver can and `ssh` leaves the choice."""
     network: Literal["default", "none"] = "default"
     """`none`: nothing outside of the instance can be reached, and what it tries to reach is listed where it can be."""
     ready: str = ""

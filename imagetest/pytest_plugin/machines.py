@@ -16,6 +16,7 @@ from imagetest.errors import ImagetestError, LeakError, MachineLostError
 from imagetest.execute.interrupts import interrupts
 from imagetest.execute.leases import Leases
 from imagetest.model.control import Profile
+from imagetest.model.plan import BootPlan
 from imagetest.pipeline.bake import Kitchen
 from imagetest.pipeline.boot import Fleet
 from imagetest.pipeline.rebake import Rebakes
@@ -24,9 +25,8 @@ from imagetest.pipeline.verify import Verification
 from imagetest.ports import Booted, Driver, Progress
 from imagetest.pytest_plugin.handover import Handover, Handovers
 from imagetest.pytest_plugin.throwaways import Throwaways
-from imagetest.transport import connection
 from imagetest.transport.backend import REST, Switchboard
-from imagetest.transport.line import Machine
+from imagetest.transport.line import Line, Machine, reached
 from imagetest.transport.shell import Shell
 
 AT_ONCE = 4
@@ -174,15 +174,12 @@ class Machines:
         elif name.endswith(REST):
             up = self.fleet.rest(self.verifications[image].image, plan)
             self._booted[name] = up
-        return Machine(
-            address=up.instance.address, transport=up.transport, timeout=plan.command_timeout,
-            remember=not up.boot.taken_over_from,
-        )  # fmt: skip
+        return reached(up.instance.address, plan, transport=up.transport, remember=not up.boot.taken_over_from)
 
     def shell(self, name: str) -> Shell:
         """Return a shell on an instance that is not recorded: what imagetest itself asks is no evidence of a check."""
         if name not in self._shells:
-            self._shells[name] = _shell(self._booted[name])
+            self._shells[name] = _shell(self._booted[name], self.targets[name].plan)
         return self._shells[name]
 
     def brought(self, name: str) -> tuple[str, ...]:
@@ -194,7 +191,7 @@ class Machines:
         """Boot one more instance of an image for as long as the context lasts, and give a shell on it."""
         booted = self.fleet.boot(self.verifications[name].image, self.targets[name].plan, self._progress, suffix)
         try:
-            shell = _shell(booted)
+            shell = _shell(booted, self.targets[name].plan)
             yield lambda: shell
         finally:
             self.fleet.destroy(booted.instance.id)
@@ -257,5 +254,7 @@ class Machines:
                 self.verifications[name].errors.append(str(error))
 
 
-def _shell(booted: Booted) -> Shell:
-    return Shell(booted.transport or connection.connect(booted.instance.address))
+def _shell(booted: Booted, plan: BootPlan) -> Shell:
+    return Line(
+        booted.instance.name, lambda _: reached(booted.instance.address, plan, transport=booted.transport)
+    ).shell()

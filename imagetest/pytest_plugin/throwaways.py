@@ -31,7 +31,7 @@ from imagetest.policy.wording import unread_words, words
 from imagetest.ports import Booted, Progress
 from imagetest.pytest_plugin.errands import Errands
 from imagetest.transport.backend import Backend, Switchboard
-from imagetest.transport.line import Machine
+from imagetest.transport.line import Machine, reached
 from imagetest.transport.shell import Answer
 
 THROWAWAYS: pytest.StashKey[Callable[[], Throwaways]] = pytest.StashKey()
@@ -56,7 +56,8 @@ class Wish:
     environment: Mapping[str, str] | None = None
     """Environment variables besides those that are configured."""
     network: Literal["default", "none"] = "default"
-    user: str = "root"
+    user: str = ""
+    """Who is logged in as; empty: root where that takes nothing that is placed in it, else who is configured."""
     timeout: float | None = None
 
     def plan(self, configured: BootPlan) -> BootPlan:
@@ -64,8 +65,8 @@ class Wish:
         given = {**dict(configured.environment), **(self.environment or {})}
         return replace(
             configured,
-            user=self.user,
-            ssh="gateway" if configured.ssh == "auto" else configured.ssh,
+            user=self.user or configured.user,
+            untouched=not self.user,
             environment=tuple(given.items()),
             network=self.network,
             timeout=self.timeout or configured.timeout,
@@ -93,7 +94,7 @@ class Throwaway:
     def machine(self) -> Machine:
         """Return the way to it."""
         up = self._booted
-        return Machine(address=up.instance.address, transport=up.transport, timeout=self._plan.command_timeout)
+        return reached(up.instance.address, self._plan, transport=up.transport)
 
     def snapshot(self, scope: Scope | None = None) -> Snapshot:
         """Return its state. Raises MachineLostError when it does not tell."""

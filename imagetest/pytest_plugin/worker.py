@@ -24,7 +24,7 @@ from imagetest.pytest_plugin.changes import judges_of
 from imagetest.pytest_plugin.observing import Observer
 from imagetest.pytest_plugin.throwaways import THROWAWAYS, Throwaways
 from imagetest.transport.backend import REST, Switchboard
-from imagetest.transport.line import Machine
+from imagetest.transport.line import Machine, reached
 from imagetest.transport.questions.memory import Touched
 from imagetest.transport.recorder import Recorder
 
@@ -89,10 +89,9 @@ class Worker:
         if known is None:
             raise MachineLostError(f"no instance of {name!r} was booted")
         if not name.endswith(REST):
-            unknown = bool(known.boot.taken_over_from)
-            return Machine(address=known.address, timeout=known.plan.command_timeout, remember=not unknown)
+            return reached(known.address, known.plan, remember=not known.boot.taken_over_from)
         up = self._fleet.rest(known.image, known.plan)
-        return Machine(address=up.instance.address, transport=up.transport, timeout=known.plan.command_timeout)
+        return reached(up.instance.address, known.plan, transport=up.transport)
 
     def _lost(self, image: str, message: str) -> None:
         self._observer.lost[image] = message

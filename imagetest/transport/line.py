@@ -14,6 +14,7 @@ import paramiko
 
 from imagetest.errors import BootError, MachineLostError
 from imagetest.model.instance import Address
+from imagetest.model.plan import BootPlan
 from imagetest.transport import connection
 from imagetest.transport.questions.sudo import peel
 from imagetest.transport.shell import (
@@ -55,6 +56,15 @@ class Machine:
     """Whether commands run as root, by a sudo that asks for no password."""
     remember: bool = True
     """Whether it changes by the checks alone, so that what it said once need not be asked again."""
+
+
+def reached(
+    address: Address, plan: BootPlan, *, transport: paramiko.Transport | None = None, remember: bool = True
+) -> Machine:
+    """Return the way to an instance that was booted by a plan."""
+    return Machine(
+        address=address, transport=transport, timeout=plan.command_timeout, sudo=plan.sudo, remember=remember
+    )
 
 
 class LostForGoodError(MachineLostError):

@@ -67,6 +67,7 @@ class DockerDriver:
 
     def boot(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
         """Boot a container and wait until it is reachable and ready."""
+        plan = _from_outside(plan)
         config = self._config(image, plan)
         init = config.init if plan.init == "auto" else plan.init
         notes = self._create(image, plan, config, init, resource)
@@ -77,7 +78,7 @@ class DockerDriver:
 
     def restart(self, up: Booted, image: Image, plan: BootPlan, *, access: Access, progress: Progress) -> Booted:
         """Shut a container's process 1 down as the image wants it, start it again and wait until it is ready."""
-        resource, init = up.instance.id, up.boot.init
+        resource, init, plan = up.instance.id, up.boot.init, _from_outside(plan)
         if up.transport is not None:
             up.transport.close()
         up.close()
@@ -381,6 +382,10 @@ class _Way:
     init: str
     own_server: bool
     notes: tuple[str, ...] = ()
+
+
+def _from_outside(plan: BootPlan) -> BootPlan:
+    return replace(plan, ssh="gateway", user="root") if plan.untouched and plan.ssh == "auto" else plan
 
 
 def _by_gateway_alone(plan: BootPlan) -> bool:
