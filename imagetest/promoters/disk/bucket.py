@@ -1,0 +1,148 @@
+"""A bucket of disks: nothing stands under its key before S3 has found it whole.
+
+S3 checks each part of an upload against its SHA-256 and answers with one of all the parts' ("Checking object integrity
+in Amazon S3": composite checksums), so that what lies there is known without reading it back.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from imagetest.errors import StorageError
+from imagetest.execute import aws
+from imagetest.promoters.disk.finished import Finished, chunks, must_be
+
+PART_BYTES = 8 << 20
+"""The size of a part; S3 takes 10,000 parts at most ("Amazon S3 multipart upload limits")."""
+
+MOST_PARTS = 10_000
+MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+AGAIN = "does another promote? promote it again"
+
+
+class Bucket:
+    """The disks of one image, below a prefix of its name."""
+
+    def __init__(self, url: str, image: str) -> None:
+        self._bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        self._prefix = "/".join(part for part in (prefix.strip("/"), image) if part)
+
+    def where(self, name: str) -> str:
+        """Return what a placement says of an object."""
+        return f"s3://{self._bucket}/{self._key(name)}"
+
+    def put(self, name: str, disk: Finished) -> None:
+        """Upload a disk, in parts where it is large; S3 puts them together once every one of them is there."""
+        with _asked(f"upload {self.where(name)}") as s3:
+            if disk.path.stat().st_size <= PART_BYTES:
+                self._put(s3, name, disk.path.read_bytes(), disk)
+            else:
+                self._put_parts(s3, name, disk)
+        if not self.holds(name, disk.sha256, disk):
+            raise StorageError(f"{self.where(name)} is not there after it was uploaded", hint="promote it again")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a small object, and read it back."""
+        key = {"Bucket": self._bucket, "Key": self._key(name)}
+        with _asked(f"write {self.where(name)}") as s3:
+            s3.put_object(
+                **key,
+                Body=content,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=_base64(hashlib.sha256(content).digest()),
+            )
+            found = s3.get_object(**key)["Body"].read()
+        if found != content:
+            raise StorageError(f"{self.where(name)} says something else after it was written", hint=AGAIN)
+
+    def holds(self, name: str, sha256: str, disk: Finished | None = None) -> bool:
+        """Say whether a disk lies there: by its own sums where it is at hand, else by what it was uploaded with."""
+        with _asked(f"read {self.where(name)}") as s3:
+            try:
+                head = s3.head_object(Bucket=self._bucket, Key=self._key(name), ChecksumMode="ENABLED")
+            except s3.exceptions.ClientError as error:
+                if aws.code_of(error) in MISSING:
+                    return False
+                raise
+        told = head.get("Metadata", {}).get("sha256", "nothing")
+        if told != sha256 or (disk is not None and not _same(head, disk)):
+            raise StorageError(
+                f"{self.where(name)} is not what it is called: SHA-256 {told}, expected {sha256}",
+                hint="find out who changed it; remove it, and promote again",
+            )
+        return True
+
+    def point(self, channel: str, name: str) -> None:
+        """Do nothing: in a bucket the channel's small object is all that leads to the disk."""
+        del channel, name
+
+    def remove(self, channel: str) -> None:
+        """Remove the channel's small object; one that is not there is fine."""
+        name = f"{channel}.json"
+        with _asked(f"remove {self.where(name)}") as s3:
+            s3.delete_object(Bucket=self._bucket, Key=self._key(name))
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}"
+
+    def _put(self, s3: Any, name: str, content: bytes, disk: Finished) -> None:
+        read = hashlib.sha256(content)
+        must_be(disk.sha256, read.hexdigest(), str(disk.path))
+        s3.put_object(
+            Bucket=self._bucket, Key=self._key(name), Body=content, ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=_base64(read.digest()),
+            Metadata={"sha256": disk.sha256},
+        )  # fmt: skip
+
+    def _put_parts(self, s3: Any, name: str, disk: Finished) -> None:
+        key = {"Bucket": self._bucket, "Key": self._key(name)}
+        begun = s3.create_multipart_upload(
+            **key, ChecksumAlgorithm="SHA256", ChecksumType="COMPOSITE", Metadata={"sha256": disk.sha256}
+        )  # fmt: skip
+        upload = key | {"UploadId": begun["UploadId"]}
+        try:
+            parts, whole = _upload(s3, upload, disk)
+            must_be(disk.sha256, whole, str(disk.path))
+            s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        except BaseException:
+            s3.abort_multipart_upload(**upload)
+            raise
+
+
+@contextmanager
+def _asked(what: str) -> Iterator[Any]:
+    with closing(aws.client("s3")) as s3, aws.translated(what):
+        yield s3
+
+
+def _upload(s3: Any, upload: dict[str, str], disk: Finished) -> tuple[list[dict[str, Any]], str]:
+    """Upload the parts of a disk; return them, and the digest of all that was read."""
+    whole, parts = hashlib.sha256(), []
+    for number, chunk in enumerate(chunks(disk.path, _part_bytes(disk)), start=1):
+        whole.update(chunk)
+        part = {"PartNumber": number, "ChecksumSHA256": _base64(hashlib.sha256(chunk).digest())}
+        done = s3.upload_part(**upload, **part, ChecksumAlgorithm="SHA256", Body=chunk)
+        parts.append(part | {"ETag": done["ETag"]})
+    return parts, whole.hexdigest()
+
+
+def _same(head: Mapping[str, Any], disk: Finished) -> bool:
+    """Say whether S3 tells the size and the checksum of a disk that was uploaded by `put`."""
+    size = disk.path.stat().st_size
+    found = [hashlib.sha256(chunk).digest() for chunk in chunks(disk.path, _part_bytes(disk))]
+    whole = hashlib.sha256(b"".join(found)).digest() if size > PART_BYTES else b"".join(found)
+    told = str(head.get("ChecksumSHA256", "")).partition("-")[0]  # behind it S3 tells how many parts there were
+    return head["ContentLength"] == size and told == _base64(whole)
+
+
+def _part_bytes(disk: Finished) -> int:
+    """Return the size of the parts, which follows from that of the disk alone."""
+    return PART_BYTES * -(-disk.path.stat().st_size // (PART_BYTES * MOST_PARTS) or 1)
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

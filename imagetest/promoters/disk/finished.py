@@ -1,0 +1,88 @@
+"""The tested disk as one file, whatever it is based on."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagetest.errors import EngineError, GateClosedError
+from imagetest.execute import disks, process
+from imagetest.execute.interrupts import interrupts
+from imagetest.model.image import Image
+
+CONVERT_SECONDS = 3600
+CHUNK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A disk in one file."""
+
+    path: Path
+    format: str
+    """The ending of its name: `qcow2`."""
+    sha256: str
+
+
+@contextmanager
+def finished(image: Image) -> Iterator[Finished]:
+    """Give the disk that was tested: itself where it is one file, and else all of its files made into one.
+
+    The copy is held against the original, and the original against what was tested, before and after. Raises
+    GateClosedError when it is not what was tested, and EngineError when it cannot be read.
+    """
+    known, layers = disks.Digests(), disks.layers(Path(image.reference))
+    _must_be(image, known.of(layers))
+    if len(layers) == 1:
+        yield Finished(path=layers[0].path, format=layers[0].format, sha256=image.digest.removeprefix(disks.DIGEST))
+        return
+    with tempfile.TemporaryDirectory(prefix="imagetest-disk-", dir="/var/tmp") as folder:
+        flat, source = Path(folder) / "disk.qcow2", str(layers[0].path)
+        _qemu_img("convert", "-f", layers[0].format, "-O", "qcow2", source, str(flat))
+        _qemu_img("compare", "-f", layers[0].format, "-F", "qcow2", source, str(flat))
+        _must_be(image, known.of(layers))
+        yield Finished(path=flat, format="qcow2", sha256=sha256(flat))
+
+
+def sha256(path: Path) -> str:
+    """Return the digest of a file's bytes. Raises OSError."""
+    read = hashlib.sha256()
+    for chunk in chunks(path):
+        read.update(chunk)
+    return read.hexdigest()
+
+
+def chunks(path: Path, size: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Give a file's bytes in pieces; an interrupt is raised between two. Raises OSError."""
+    with path.open("rb") as file:
+        while chunk := file.read(size):
+            interrupts.checkpoint()
+            yield chunk
+
+
+def must_be(expected: str, found: str, where: str) -> None:
+    """Raise GateClosedError unless what was read is what was to be read."""
+    if found != expected:
+        raise GateClosedError(
+            f"{where} changed while it was copied: SHA-256 {found}, expected {expected}", hint="verify it again"
+        )
+
+
+def _must_be(image: Image, found: str) -> None:
+    if found != image.digest:
+        raise GateClosedError(
+            f"disk {image.reference!r} is {found} now, {image.digest} was tested", hint="verify it again"
+        )
+
+
+def _qemu_img(*argv: str) -> None:
+    done = process.run(disks.PROGRAM, *argv, timeout=CONVERT_SECONDS)
+    if done.exit_code:
+        said = (done.stderr.strip() or done.stdout.strip()).removeprefix(f"{disks.PROGRAM}: ")
+        raise EngineError(
+            f"cannot make one file of disk {argv[-2]!r}: {said[-400:]}", hint="is there room in /var/tmp?"
+        )
