@@ -98,7 +98,7 @@ def remove_image(client: docker.APIClient, image: str) -> None:
     """Remove an image with its names. Raises EngineError when it stays."""
     try:
         with engine.translated(f"remove image {image!r}"):
-            client.remove_image(image, force=True)
+            client.remove_image(image, force=True, noprune=True)  # what it was made of is not ours
     except EngineError as error:
         if not isinstance(error.__cause__, engine.NotFound):
             raise

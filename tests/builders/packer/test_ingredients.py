@@ -282,8 +282,8 @@ UNKNOWN: dict[str, tuple[str, str]] = {
         "base image",
     ),
     "another platform": (
-        hcl("", source='source "amazon-ebs" "web" {\n}\n').replace("docker.web", "amazon-ebs.web"),
-        "amazon-ebs",
+        hcl("", source='source "googlecompute" "web" {\n}\n').replace("docker.web", "googlecompute.web"),
+        "googlecompute",
     ),
     "a disk without a checksum": (disk('iso_url = "https://a.example/a.qcow2"\n iso_checksum = "none"'), "no checksum"),
     "a disk with a list of checksums": (
