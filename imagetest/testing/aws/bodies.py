@@ -14,8 +14,8 @@ from imagetest.testing.aws.machines import Machine, Yard
 CONSOLE_CHARACTERS = 64 << 10
 """How much of a console the API keeps."""
 
-REBOOTED = 133
-"""How systemd ends a container that rebooted itself."""
+REBOOTED = 129
+"""The exit code of a machine that rebooted itself: SIGHUP ends it then, as SIGINT does for power off (reboot(2))."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,9 @@ from imagetest.testing.aws.faults import Fault, Faults, operation_of
 CONTROL = "/imagetest/faults"
 """Where faults are ordered (POST) and what was called is read (GET)."""
 
+WHO_AM_I = "checkip.amazonaws.com"
+"""AWS's host that says from which address it is asked."""
+
 SERVERS_FAULT = 500
 
 Start = Callable[..., Any]
@@ -34,6 +37,8 @@ class Intake:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) if _has_length(environ) else None
         if environ["PATH_INFO"] == CONTROL:
             return self._control(environ["REQUEST_METHOD"], body or b"", start)
+        if environ.get("HTTP_HOST", "").partition(":")[0] == WHO_AM_I:
+            return _answer(start, HTTPStatus.OK, "text/plain", b"127.0.0.1\n")
         if body is None:
             return self._application(environ, start)
         environ["wsgi.input"] = io.BytesIO(body)
