@@ -93,5 +93,5 @@ def test_a_driver_of_ones_own_can_be_configured(installed: Path) -> None:
 
     assert load(file).images["web"].boot.driver == "vm"
     file.write_text(file.read_text().replace("'vm'", "'wm'"))
-    with pytest.raises(ConfigError, match=r"unknown driver 'wm' \(known: docker, qemu, vm\)"):
+    with pytest.raises(ConfigError, match=r"unknown driver 'wm' \(known: docker, ec2, qemu, vm\)"):
         load(file)

@@ -114,7 +114,7 @@ def remove(ec2: Any, region: str, resource: str, *, instances: tuple[str, ...] =
         ("describe_network_interfaces", _delete("delete_network_interface", "NetworkInterfaceId")),
         ("describe_volumes", _delete("delete_volume", "VolumeId")),
         ("describe_security_groups", _delete("delete_security_group", "GroupId")),
-        ("describe_key_pairs", _delete("delete_key_pair", "KeyPairId")),
+        ("describe_key_pairs", _delete("delete_key_pair", "KeyName")),
     ):
         left.attempt(lambda listed=listed, one_of=one_of: _each(ec2, resource, listed, one_of))  # type: ignore[misc]
     left.raise_if_any(resource)

@@ -93,14 +93,10 @@ class Ec2Instance:
                 said = self._ec2.get_console_output(InstanceId=self.id)
         return CONTROLS.sub("", str(said.get("Output") or ""))
 
-    def host_key(self) -> str:
-        """Return the Ed25519 host key that cloud-init printed; an empty string where it did not. Raises EngineError."""
-        for block in reversed(HOST_KEYS.findall(self.console())):
-            for line in block.splitlines():
-                words = line.split()
-                if words[:1] == ["ssh-ed25519"] and len(words) > 1:
-                    return " ".join(words[:2])
-        return ""
+    def host_keys(self) -> list[str]:
+        """Return the Ed25519 host keys that cloud-init printed, the newest first. Raises EngineError."""
+        lines = [line.split() for block in HOST_KEYS.findall(self.console()) for line in block.splitlines()]
+        return [" ".join(words[:2]) for words in reversed(lines) if words[:1] == ["ssh-ed25519"] and len(words) > 1]
 
     def checks(self) -> str:
         """Return AWS's own status checks in words. Raises EngineError."""

@@ -92,16 +92,16 @@ def _connected(
     machine: Ec2Instance, address: Address, access: Access, *, deadline: float, fresh: bool, differs_from: bytes
 ) -> tuple[paramiko.Transport, Address, tuple[str, ...]]:
     notes: tuple[str, ...] = ("its host key was given to it by user-data",) if fresh else ()
-    patient = 0.0
+    patient, tried = 0.0, [address.host_key]
     while True:
         try:
             transport = connection.wait(address, deadline=deadline, alive=machine.alive)
         except connection.HostKeyError:
             if not fresh:
                 raise
-            address = replace(address, host_key=_printed(machine, deadline))
-            access.key_file.with_name("known_hosts").write_text(f"imagetest {address.host_key}\n")
-            notes, fresh = ("its host key is the one that its console shows: it took none from user-data",), False
+            address = replace(address, host_key=_printed(machine, deadline, tried))
+            tried.append(address.host_key)
+            notes = ("its host key is the one that its console shows: it took none from user-data",)
             continue
         except tuple(NOT_LET_IN) as error:
             patient = min(deadline, patient or time.monotonic() + KEY_SECONDS)
@@ -110,6 +110,7 @@ def _connected(
                 continue
             raise type(error)(str(error), hint=NOT_LET_IN[type(error)]) from error
         if not differs_from or _is_another_boot(transport, differs_from):
+            access.key_file.with_name("known_hosts").write_text(f"imagetest {address.host_key}\n")
             return transport, address, notes
         transport.close()
         machine.alive()
@@ -118,11 +119,11 @@ def _connected(
         time.sleep(aws.PAUSE_SECONDS)
 
 
-def _printed(machine: Ec2Instance, deadline: float) -> str:
-    """Wait for the host key on the console."""
+def _printed(machine: Ec2Instance, deadline: float, tried: list[str]) -> str:
+    """Wait for a host key on the console that was not tried yet."""
     while True:
-        if found := machine.host_key():
-            return found
+        if found := [one for one in machine.host_keys() if one not in tried]:
+            return found[0]
         machine.alive()
         if time.monotonic() >= deadline:
             raise connection.HostKeyError(

@@ -1,4 +1,4 @@
-"""Instances that are machines: booted over AWS's API, reached over pinned SSH, and gone with all that belongs to them."""
+"""Instances that are machines: booted over AWS's API, reached over pinned SSH, and gone with what belongs to them."""
 
 from __future__ import annotations
 
