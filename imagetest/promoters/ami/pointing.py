@@ -1,0 +1,91 @@
+"""What leads others to an AMI: who may launch it, the channel's tag, and the channel's parameter."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from imagetest.errors import EngineError
+from imagetest.execute import aws
+from imagetest.execute.interrupts import interrupts
+from imagetest.model.outlet import AmiOutlet, Outlet
+from imagetest.promoters.ami.place import CHANNEL, Client, Place, asked, described, snapshots, tagged
+
+NO_PARAMETER = "ParameterNotFound"
+
+IMAGE_TYPE = "aws:ec2:image"
+"""The data type with which SSM finds out whether the account may use the AMI, some time after it has answered
+("Native parameter support for Amazon Machine Image IDs"): that is why the parameter is read until it says so."""
+
+
+def share(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> None:
+    """Let the channel's accounts and organisations launch an AMI, and tag it; what was deprecated is so no more."""
+    with asked(client, "ec2", place.region, f"share {place}") as ec2:
+        said = described(ec2, place)
+        if said is None:
+            raise EngineError(f"there is no AMI {place} any more", hint="promote it again")
+        if said.get("DeprecationTime"):
+            ec2.disable_image_deprecation(ImageId=place.ami)
+        allowed = [{"UserId": one} for one in ami.accounts]
+        allowed += [_organisation(one) for one in ami.organisations]
+        if allowed:
+            ec2.modify_image_attribute(ImageId=place.ami, LaunchPermission={"Add": allowed})
+        for snapshot in snapshots(said) if ami.accounts else ():
+            ec2.modify_snapshot_attribute(
+                SnapshotId=snapshot, Attribute="createVolumePermission", OperationType="add", UserIds=list(ami.accounts)
+            )
+        ec2.create_tags(Resources=[place.ami, *snapshots(said)], Tags=tagged(**{tag_of(outlet): outlet.image}))
+
+
+def tag_of(outlet: Outlet) -> str:
+    """Return the key of the tag of what a channel stands at."""
+    return CHANNEL.format(outlet.channel)
+
+
+def put(client: Client, place: Place, name: str, *, seconds: float) -> None:
+    """Have the parameter name an AMI, and read it back until it does. Raises EngineError when it never does."""
+    deadline = time.monotonic() + seconds
+    with asked(client, "ssm", place.region, f"set the parameter {name!r}") as ssm:
+        if read(ssm, name) == place.ami:
+            return
+        ssm.put_parameter(Name=name, Value=place.ami, Type="String", DataType=IMAGE_TYPE, Overwrite=True)
+        while (found := read(ssm, name)) != place.ami:
+            if time.monotonic() >= deadline:
+                raise EngineError(
+                    f"the parameter {name!r} in {place.region} is {found or 'not there'}, {seconds:g} seconds after it "
+                    f"was set to {place.ami}",
+                    hint="SSM takes an AMI only if this account may use it: see its events in EventBridge",
+                )
+            interrupts.checkpoint()
+            time.sleep(aws.PAUSE_SECONDS)
+
+
+def read(ssm: Any, name: str) -> str:
+    """Return what a parameter says; an empty string where there is none."""
+    try:
+        return str(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+    except ssm.exceptions.ClientError as error:
+        if aws.code_of(error) == NO_PARAMETER:
+            return ""
+        raise
+
+
+def take_away(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> None:
+    """Remove the channel's parameter and its tag; what is not there is fine."""
+    if ami.parameter:
+        with asked(client, "ssm", place.region, f"remove the parameter {ami.parameter!r}") as ssm:
+            ssm.delete_parameters(Names=[ami.parameter])
+    with asked(client, "ec2", place.region, f"untag {place}") as ec2:
+        untag(ec2, place, outlet)
+
+
+def untag(ec2: Any, place: Place, outlet: Outlet) -> dict[str, Any] | None:
+    """Remove the channel's tag from an AMI and its snapshots; return what EC2 says of the AMI, None for none."""
+    said = described(ec2, place)
+    if said is not None:
+        ec2.delete_tags(Resources=[place.ami, *snapshots(said)], Tags=[{"Key": tag_of(outlet)}])
+    return said
+
+
+def _organisation(arn: str) -> dict[str, str]:
+    return {"OrganizationalUnitArn" if ":ou/" in arn else "OrganizationArn": arn}

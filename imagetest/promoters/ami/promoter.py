@@ -1,0 +1,91 @@
+"""Publish AMIs: a copy in each region, then permissions and the parameter that names the channel's AMI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from imagetest.errors import ConfigError, EngineError
+from imagetest.execute import aws
+from imagetest.model.image import Image
+from imagetest.model.outlet import AmiOutlet, Evidence, Outlet
+from imagetest.model.promotion import Placement
+from imagetest.promoters.ami import pointing, retiring
+from imagetest.promoters.ami.copies import POLL_SECONDS, Copies, Source
+from imagetest.promoters.ami.place import (
+    AMI,
+    ASSESSMENT,
+    DIGEST,
+    SOURCE,
+    Client,
+    Place,
+    asked,
+    described,
+    snapshots,
+    tagged,
+)  # fmt: skip
+
+
+class AmiPromoter:
+    """Publishes AMIs of the user's account."""
+
+    def __init__(
+        self, *, client: Client = aws.client, poll: float = POLL_SECONDS, consistent: float = aws.CONSISTENT_SECONDS
+    ) -> None:
+        self._client = client
+        self._poll = poll
+        self._consistent = consistent
+
+    def check(self, outlet: Outlet) -> None:
+        """Find out whether the channel takes AMIs."""
+        _ami(outlet)
+
+    def place(self, image: Image, outlet: Outlet, evidence: Evidence) -> tuple[Placement, ...]:
+        """Tag the AMI that was tested, and have a copy of it in each region of the channel."""
+        ami, home = _ami(outlet), Place.read(image.reference)
+        tags = {SOURCE: str(home), DIGEST: image.digest, ASSESSMENT: evidence.assessment_id}
+        with asked(self._client, "ec2", home.region, f"promote {home}") as ec2:
+            said = described(ec2, home)
+            if said is None or said.get("State", "available") != "available":
+                raise EngineError(f"AMI {home} is not available", hint="was it deregistered?")
+            own = {DIGEST: image.digest, ASSESSMENT: evidence.assessment_id}
+            ec2.create_tags(Resources=[home.ami], Tags=tagged(**own))
+            if found := snapshots(said):
+                ec2.create_tags(Resources=found, Tags=tagged(**own, **{AMI: home.ami}))
+        copies = Copies(client=self._client, outlet=ami, poll=self._poll, consistent=self._consistent)
+        source = Source(place=home, said=said, digest=image.digest, tags=tags)
+        made = copies.make(source, [region for region in ami.regions if region != home.region])
+        return tuple(place.placement(image.digest) for place in (home, *made))
+
+    def publish(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> None:
+        """Let others launch what was placed, then have the parameter of each region name it."""
+        ami, places = _ami(outlet), [Place.read(one.where) for one in placements]
+        if not any(place == Place.read(image.reference) for place in places):
+            raise EngineError(f"{image.name!r} was recorded without its AMI {image.reference}", hint="promote it again")
+        for place in places:
+            pointing.share(self._client, place, outlet, ami)
+        for place in places if ami.parameter else ():
+            pointing.put(self._client, place, ami.parameter, seconds=self._consistent)
+
+    def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
+        """Remove the channel's parameter and its tags; the AMIs stay, and stay shared."""
+        for place in placements:
+            pointing.take_away(self._client, Place.read(place.where), outlet, _ami(outlet))
+
+    def retire(self, outlet: Outlet, superseded: Sequence[Placement], surplus: Sequence[Placement]) -> None:
+        """Deprecate what was superseded, and remove what is surplus and in nobody's use."""
+        ami = _ami(outlet)
+        for place in superseded:
+            if place not in surplus:
+                retiring.deprecate(self._client, Place.read(place.where), outlet, ami.deprecate)
+        for place in surplus:
+            if not retiring.remove(self._client, Place.read(place.where), outlet):
+                retiring.deprecate(self._client, Place.read(place.where), outlet, ami.deprecate)
+
+
+def _ami(outlet: Outlet) -> AmiOutlet:
+    if outlet.ami is None:
+        raise ConfigError(
+            f"channel {outlet.channel!r} takes no AMIs, which {outlet.image!r} is",
+            hint=f"say how they are published: [channels.{outlet.channel}.ami]",
+        )
+    return outlet.ami
