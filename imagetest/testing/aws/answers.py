@@ -60,7 +60,8 @@ class Answers(EC2Response):
         """Note when an image is to be used no more; EC2 rounds down to the minute."""
         self.error_on_dryrun()
         image = self.ec2_backend.describe_images(ami_ids=[self._get_param("ImageId")])[0]
-        image.deprecation_time = str(self._get_param("DeprecateAt"))[:16] + ":00.000Z"
+        when = str(self._get_param("DeprecateAt")).replace(" ", "T")
+        image.deprecation_time = when[: len("2026-11-01T00:00")] + ":00.000Z"
         return ActionResult({"Return": True})
 
     def disable_image_deprecation(self) -> ActionResult:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from imagetest.errors import ImagetestError
 from imagetest.testing.aws import first_boot, user_data
-from imagetest.testing.aws.machines import Machine, Yard
+from imagetest.testing.aws.machines import Machine, Ran, Yard
 
 CONSOLE_CHARACTERS = 64 << 10
 """How much of a console the API keeps."""
@@ -52,8 +53,7 @@ class Body:
         """Start it again."""
         with self._lock:
             if self._machine is not None and not self.runs:
-                self._machine.start()
-                self.runs = True
+                self._boot(self._machine)
 
     def stop(self) -> None:
         """Stop it."""
@@ -66,7 +66,8 @@ class Body:
         """Stop it and start it again."""
         with self._lock:
             if self._machine is not None and self.runs:
-                self._machine.restart()
+                self._machine.stop()
+                self._boot(self._machine)
 
     def remove(self) -> None:
         """Remove it; its console can still be read."""
@@ -84,7 +85,7 @@ class Body:
         try:
             code = self._machine.ended() if self._machine is not None and self.runs else None
             if code == REBOOTED and self._machine is not None:
-                self._machine.start()
+                self._boot(self._machine)
                 return False
             self.runs = self.runs and code is None
             return code is not None
@@ -125,22 +126,35 @@ class Body:
                     self._yard.client, machine.container, self._wanted, keys=self._launch.keys, user=self._launch.user,
                     hostname="ip-" + self.address.replace(".", "-"),
                 )  # fmt: skip
-                machine.start()
-                self.runs = True
+                self._boot(machine)
                 up()
-                self._tail = prepared.console
+                self._tail = prepared.console + self._tail
             machine.settle()
             for script in prepared.scripts:
-                ran = machine.run(["/bin/sh", "-c", f'exec "{script}"'])
-                self._tail += ran.stdout + ran.stderr
-                if ran.exit_code:
-                    self._tail += f"cloud-init: {script} exited with {ran.exit_code}\n"
+                self._hear(script, machine.run([script]))
             self._tail += "Cloud-init finished. Datasource DataSourceEc2Local.\n"
         except ImagetestError as error:
             sys.stderr.write(f"{self._launch.instance}: {error}\n")
             self._tail += f"cloud-init: {error}\n"
             if not self.runs and self._machine is not None:
                 failed(str(error))
+
+    def _boot(self, machine: Machine) -> None:
+        """Start a machine, and run what is to run at every boot as soon as it can."""
+        machine.start()
+        self.runs = True
+        if self._wanted.at_boot:
+            threading.Thread(target=self._run_at_boot, args=(machine,), daemon=True).start()
+
+    def _run_at_boot(self, machine: Machine) -> None:
+        with suppress(ImagetestError):  # it is gone already
+            machine.answer()
+            self._hear("bootcmd", machine.run(["/bin/sh", "-c", self._wanted.at_boot]))
+
+    def _hear(self, what: str, ran: Ran) -> None:
+        self._tail += ran.stdout + ran.stderr
+        if ran.exit_code:
+            self._tail += f"cloud-init: {what} exited with {ran.exit_code}\n"
 
     def _said(self) -> str:
         return (self._machine.said() if self._machine is not None else "").replace("\r\n", "\n") + self._tail

@@ -70,7 +70,8 @@ class Ec2(EC2Backend):
                     raise EC2ClientError("IdempotentParameterMismatch", f"ClientToken {token} was used otherwise")
                 return before
             image_id = self._resolved(image_id)
-            if image_id and image_id in self.amis and self.amis[image_id].state != "available":
+            known = self.amis.get(image_id)
+            if image_id in self.deleted_amis or (known is not None and known.state != "available"):
                 raise EC2ClientError("InvalidAMIID.Unavailable", f"The image ID '[{image_id}]' is no longer available")
             try:
                 made = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)

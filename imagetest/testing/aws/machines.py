@@ -29,7 +29,9 @@ REBOOT = "SYS_BOOT"
 
 REPOSITORY = "imagetest-aws"
 
-POLL_READY = "until systemctl list-units >/dev/null 2>&1; do sleep 0.1; done; systemctl is-system-running --wait"
+POLL_ANSWERS = "until systemctl list-units >/dev/null 2>&1; do sleep 0.1; done"
+
+POLL_READY = POLL_ANSWERS + "; systemctl is-system-running --wait"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,11 +130,6 @@ class Machine:
         with engine.translated("stop a machine"):
             self._client.stop(self.container, timeout=STOP_SECONDS)
 
-    def restart(self) -> None:
-        """Stop it, and start it again."""
-        self.stop()
-        self.start()
-
     def remove(self) -> None:
         """Remove it with all that it has."""
         remove_container(self._client, self.container)
@@ -154,6 +151,11 @@ class Machine:
         """Return what it wrote to its console."""
         with engine.translated("read a machine's console"):
             return self._client.logs(self.container).decode(errors="replace")
+
+    def answer(self) -> None:
+        """Wait until systemd can be asked; nothing to wait for without it."""
+        if self._systemd:
+            self.run(["/bin/sh", "-c", POLL_ANSWERS])
 
     def settle(self) -> None:
         """Wait until systemd has started all that it starts; nothing to wait for without it."""

@@ -16,7 +16,7 @@ from imagetest.errors import ConfigError
 SCRIPT, CONFIG, MULTIPART = "text/x-shellscript", "text/cloud-config", "multipart/mixed"
 
 FOLLOWED = frozenset(
-    {"ssh_authorized_keys", "ssh_deletekeys", "ssh_keys", "users", "write_files", "runcmd", "disable_root"}
+    {"ssh_authorized_keys", "ssh_deletekeys", "ssh_keys", "users", "write_files", "bootcmd", "runcmd", "disable_root"}
 )
 
 ENCODED = {"b64": "base64", "base64": "base64", "gz+b64": "gzip", "gz+base64": "gzip", "gzip+base64": "gzip"}
@@ -34,6 +34,8 @@ class UserData:
     default_user: bool = True
     disable_root: bool = True
     write_files: tuple[dict[str, Any], ...] = ()
+    at_boot: str = ""
+    """What runs at every boot: a script."""
     scripts: tuple[str, ...] = ()
     """What runs at the end of the first boot, each with its `#!` line."""
     ignored: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ def _merged(found: UserData, config: dict[str, Any]) -> UserData:
         default_user="default" in users,
         disable_root=bool(config.get("disable_root", found.disable_root)),
         write_files=(*found.write_files, *config.get("write_files", ())),
+        at_boot=_script(config["bootcmd"]) if config.get("bootcmd") else found.at_boot,
         scripts=(*found.scripts, _script(runcmd)) if runcmd else found.scripts,
         ignored=(*found.ignored, *sorted(config.keys() - FOLLOWED)),
     )
