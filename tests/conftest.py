@@ -42,6 +42,10 @@ def _qemu() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
+def _registry() -> str:
+    return _docker() if shutil.which("docker-registry") else "docker-registry is not installed"
+
+
 def _postgres() -> str:
     found = shutil.which("initdb") or next(Path("/usr/lib/postgresql").glob("*/bin/initdb"), None)
     return "" if found else "PostgreSQL is not installed"
@@ -53,6 +57,7 @@ MISSING: dict[str, Callable[[], str]] = {
     "browser": _browser,
     "postgres": _postgres,
     "qemu": _qemu,
+    "registry": _registry,
 }
 """For each marker of a real test, a function that says why it cannot run here; an empty string when it can."""
 
