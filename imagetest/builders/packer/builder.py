@@ -18,6 +18,7 @@ from pathlib import Path
 from imagetest.builders.packer import amazon, artifacts, derived, ingredients
 from imagetest.builders.packer.stream import Transcript, escaped, parse
 from imagetest.builders.packer.template import Block, Template, read
+from imagetest.builders.packer.temporary import Temporary
 from imagetest.errors import BakeError, ConfigError, ProcessError
 from imagetest.execute import engine, process
 from imagetest.execute.leases import SCRATCH
@@ -145,8 +146,15 @@ class PackerBuilder:
         """Run Packer on the template that `path` gives; it may write it into a folder that is gone afterwards."""
         lines = [line for secret in secrets for line in (secret, *secret.splitlines())]
         redact = Redactor([*secrets, *map(escaped, lines)])
+        where = _regions(template, sources, order)
+        temporary = Temporary(where, claim=claim, progress=progress)
+
+        def show(source: str, text: str, detail: bool) -> None:  # noqa: FBT001 - a callback's plain flag
+            progress(Event(subject=source, text=redact(text), detail=detail))
+            temporary.hear(source, text)
+
         heard = Transcript(
-            show=lambda source, text, detail: progress(Event(subject=source, text=redact(text), detail=detail)),
+            show=show,
             started=lambda container: claim("docker", container),
         )
         with (
@@ -169,8 +177,9 @@ class PackerBuilder:
             finally:
                 _remove(heard.containers)
         chosen = [source for source in template.sources if source.name in sources]
-        where = {source.name: amazon.region(source, ingredients.scope_of(template, order)) for source in chosen}
-        made = {one.name: artifacts.made_of(one, heard, order.project, where[one.name], progress) for one in chosen}
+        made = {
+            one.name: artifacts.made_of(one, heard, order.project, where.get(one.name, ""), progress) for one in chosen
+        }
         if code or None in made.values():
             said = redact(_said(heard))
             raise BakeError(f"the bake of {order.name!r} failed: {said}", hint=self._hint(said, log))
@@ -267,6 +276,18 @@ def _scratch(claim: Claim) -> Iterator[str]:
 def _short(folder: str) -> str:
     """Return the folder, or /tmp where Packer's sockets would get longer names than a socket may have, and crash it."""
     return folder if len(os.fsencode(folder)) <= LONGEST else "/tmp"  # noqa: S108 - a folder of our own is made in it
+
+
+def _regions(template: Template, sources: Sequence[str], order: BakeOrder) -> dict[str, str]:
+    """Return the region of each source that makes an AMI, by either name by which Packer reports it."""
+    chosen = [one for one in template.sources if one.name in sources and one.type in amazon.TYPES]
+    scope = ingredients.scope_of(template, order) if chosen else None
+    return {
+        name: amazon.region(one, scope)
+        for one in chosen
+        if scope is not None
+        for name in (one.name, f"{one.type}.{one.name}")
+    }
 
 
 def _init(order: BakeOrder) -> list[str]:
