@@ -123,6 +123,7 @@ TABLES: dict[str, type[schema.Strict]] = {
     "## `[images.NAME]`: an image under test": schema.ImageTable,
     "### `[images.NAME.boot]`: how it is booted": schema.BootTable,
     "### `[images.NAME.boot.machine]`: what a virtual machine is made of": schema.MachineTable,
+    "### `[images.NAME.boot.ec2]`: where and as what an instance runs": schema.Ec2Table,
     "## `[gates.NAME]`: what decides": schema.GateTable,
     "## `[channels.NAME]`: where promoted images go": schema.ChannelTable,
     "## `[environments.NAME]`: live hosts": schema.EnvironmentTable,
@@ -131,7 +132,7 @@ TABLES: dict[str, type[schema.Strict]] = {
 }
 
 
-SUBTABLES = {"boot", "groups", "machine"}
+SUBTABLES = {"boot", "ec2", "groups", "machine"}
 
 
 @pytest.mark.parametrize("title", TABLES)

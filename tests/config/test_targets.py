@@ -10,6 +10,7 @@ import pytest
 from imagetest.config.settings import Settings, load
 from imagetest.config.targets import resolve, split
 from imagetest.errors import ConfigError
+from imagetest.model.plan import Cloud
 
 DATA = Path(__file__).parents[1] / "data" / "settings"
 TEMPLATE = (DATA / "app.pkr.hcl").read_text()
@@ -149,7 +150,7 @@ def test_a_name_that_is_nearly_right_is_guessed() -> None:
     [
         (("docker.app",), ["web"]),
         (("docker.a", "docker.b"), ["web.a", "web.b"]),
-        (("docker.a", "qemu.a"), ["web.docker-a", "web.qemu-a"]),
+        (("docker.a", "qemu.a"), ["web.docker", "web.qemu"]),
         (("rel.docker.a", "other.docker.a"), ["web.rel-docker-a", "web.other-docker-a"]),
         (("a", "b"), ["web.a", "web.b"]),
     ],
@@ -166,3 +167,24 @@ def test_a_path_that_is_not_utf_8_is_a_name_all_the_same(settings: Settings, tmp
     (tmp_path / name).write_text(TEMPLATE)
 
     assert resolve(name, settings).name == "caf"
+
+
+def test_an_ami_is_called_by_its_id_and_booted_by_its_driver(settings: Settings) -> None:
+    target = resolve("ec2:eu-west-1:ami-0abc1234", settings)
+
+    assert (target.name, target.reference, target.plan.driver) == ("ami-0abc1234", "eu-west-1:ami-0abc1234", "ec2")
+    assert resolve("ec2:ami-0abc1234", settings).reference == "ami-0abc1234"
+
+
+def test_an_ami_is_configured_with_how_its_instances_run(tmp_path: Path) -> None:
+    file = tmp_path / "imagetest.toml"
+    file.write_text(
+        "[images.web]\nimage = 'ec2:ami-0abc1234'\n[images.web.boot.ec2]\nregion = 'eu-west-1'\nspot = true\n"
+        "subnets = ['subnet-1', 'subnet-2']\ninbound = ['192.0.2.0/24']\ntags = { team = 'web' }\nlifetime = 30\n"
+    )
+    target = resolve("web", load(file))
+
+    assert (target.reference, target.plan.driver) == ("eu-west-1:ami-0abc1234", "ec2")
+    assert target.plan.ec2 == Cloud(
+        spot=True, subnets=("subnet-1", "subnet-2"), inbound=("192.0.2.0/24",), tags=(("team", "web"),), lifetime=30.0
+    )  # fmt: skip

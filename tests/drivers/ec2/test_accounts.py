@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -262,3 +264,38 @@ def test_an_ami_that_changed_since_it_was_judged_is_not_booted(
     with pytest.raises(EngineError, match="was to be booted"):
         driver.boot(mixed, BootPlan(), resource="imagetest-x", access=make_access(tmp_path / "k"), progress=ignore)
     driver.destroy("imagetest-x")
+
+
+def test_a_spot_instance_is_asked_for_once_and_tagged_with_its_request(aws: AwsWithBodies, boot: Boot) -> None:
+    with started(aws, boot, ec2=Cloud(spot=True)) as (said, up):
+        answer = ask(up, "echo spot")
+
+    assert answer == (0, b"spot\n", b"")
+    assert said["InstanceLifecycle"] == "spot"
+    assert any("spot" in note for note in up.boot.notes)
+
+
+def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(
+    aws: AwsWithBodies, boot: Boot, driver: Ec2Driver
+) -> None:
+    """The calls of this module's tests, which is why this one is its last; those for `discard` are added."""
+    subnets = tuple(one["SubnetId"] for one in aws.client("ec2").describe_subnets()["Subnets"])[:1]
+    with boot("server", network="none", ec2=Cloud(subnets=subnets, instance_type="t3.small")) as up:
+        image = driver.identify(f"{aws.region}:{aws.ami('server')}", name="web")
+        file = Path(up.instance.address.key_file)
+        access = Access(host=keys.generate(), user=keys.read(file), key_file=file)
+        back = driver.restart(up, image, BootPlan(network="none"), access=access, progress=ignore)
+        assert "console" in driver.last_words(up.instance.id)
+        assert back.transport is not None
+        back.transport.close()
+    driver.expired(aws.region, datetime.now(UTC))
+    driver.discard(f"{aws.region}:ami-0abc1234")
+    page = (Path(__file__).parents[3] / "docs" / "drivers" / "ec2.md").read_text()
+    policy = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
+    allowed = {action.removeprefix("ec2:") for one in policy["Statement"] for action in one["Action"]}
+    rare = {"DeregisterImage", "DeleteSnapshot", "DeleteVolume", "DeleteNetworkInterface", "CancelSpotInstanceRequests"}
+    private = {"CreateTags", "DescribeVpcs"}
+    """CreateTags is not called: AWS asks for it where a request tags what it makes."""
+
+    assert set(aws.called) - allowed == set()
+    assert allowed - set(aws.called) <= rare | private | {"iam:PassRole"}
