@@ -193,8 +193,8 @@ def test_what_a_bake_leaves_whose_every_process_was_killed_is_removed_by_its_lea
 
 
 def marked(ec2: Any, resource: str) -> set[str]:
-    found = ec2.describe_tags(Filters=[{"Name": "tag:imagetest:resource", "Values": [resource]}])["Tags"]
-    return {str(one["ResourceType"]) for one in found}
+    found = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["imagetest:resource"]}])["Tags"]
+    return {str(one["ResourceType"]) for one in found if one["Value"] == resource}
 
 
 def descendants(pid: int) -> list[int]:
