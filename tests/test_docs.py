@@ -126,13 +126,14 @@ TABLES: dict[str, type[schema.Strict]] = {
     "### `[images.NAME.boot.ec2]`: where and as what an instance runs": schema.Ec2Table,
     "## `[gates.NAME]`: what decides": schema.GateTable,
     "## `[channels.NAME]`: where promoted images go": schema.ChannelTable,
+    "### `[channels.NAME.ami]`: how AMIs are published": schema.AmiTable,
     "## `[environments.NAME]`: live hosts": schema.EnvironmentTable,
     "### `[environments.NAME.groups.NAME]`: hosts that should be alike": schema.GroupTable,
     "## `[snapshot]`: which files are looked at": schema.SnapshotTable,
 }
 
 
-SUBTABLES = {"boot", "ec2", "groups", "machine"}
+SUBTABLES = {"ami", "boot", "ec2", "groups", "machine"}
 
 
 @pytest.mark.parametrize("title", TABLES)
