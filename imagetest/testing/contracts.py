@@ -1,8 +1,9 @@
-"""What every driver and every reporter must keep: subclass a contract and provide its fixtures."""
+"""What every driver, promoter and reporter must keep: subclass a contract and provide its fixtures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,18 @@ from imagetest.errors import BootError, EngineError, InfrastructureError, Machin
 from imagetest.execute import keys
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.image import Image
+from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.plan import BootPlan
-from imagetest.ports import Access, Booted, Driver, Event, Reattaching, Reporter
+from imagetest.model.promotion import Placement
+from imagetest.ports import Access, Booted, Driver, Event, Promoter, Reattaching, Reporter
 from imagetest.transport import connection
 from imagetest.transport.shell import Shell
 
 NAME = "web"
 RESOURCE = "imagetest-contract-{}"
+
+MOST_STEPS = 150
+"""More than any promoter needs for one image; a few seconds each, at the worst."""
 
 
 class DriverContract:
@@ -294,3 +300,85 @@ def let_go(up: Booted) -> None:
 def ignore(event: Event) -> None:
     """Show nothing."""
     del event
+
+
+class PromoterContract:
+    """What a promoter must keep.
+
+    Provide the fixtures `promoter`, `outlet`, `fresh` (a function that makes another image each time), `pointed` (one
+    that returns the digest of the tested image that the channel names, or an empty string), `held` (one that counts
+    what holds an image's content) and `broken` (one that gives a context in which the n-th thing that the promoter
+    asks of the world, counted from 0, is not done but interrupted).
+    """
+
+    EVIDENCE = Evidence(assessment_id="run-web", document=b'{"judged": true}\n')
+
+    def test_what_is_placed_is_not_pointed_at_yet(
+        self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], pointed: Callable[[], str]
+    ) -> None:
+        promoter.check(outlet)
+        placements = promoter.place(fresh(), outlet, self.EVIDENCE)
+
+        assert placements
+        assert pointed() == ""
+
+    def test_what_is_placed_twice_is_there_once(
+        self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], held: Callable[[Image], int]
+    ) -> None:
+        image = fresh()
+        first = promoter.place(image, outlet, self.EVIDENCE)
+        there = held(image)
+
+        assert there
+        assert promoter.place(image, outlet, self.EVIDENCE) == first
+        assert held(image) == there
+
+    def test_a_channel_points_at_what_was_published_last(
+        self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], pointed: Callable[[], str]
+    ) -> None:
+        one, two = fresh(), fresh()
+        for image in (one, two, one, one):
+            self._put(promoter, outlet, image)
+
+            assert pointed() == image.digest
+
+    def test_a_withdrawn_channel_points_at_nothing_and_can_be_published_again(
+        self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], pointed: Callable[[], str],
+        held: Callable[[Image], int],
+    ) -> None:  # fmt: skip
+        image = fresh()
+        placements = self._put(promoter, outlet, image)
+        there = held(image)
+        for _ in range(2):
+            promoter.withdraw(outlet, placements)
+
+            assert pointed() == ""
+            assert held(image) == there
+        promoter.publish(image, outlet, placements)
+
+        assert pointed() == image.digest
+
+    def test_wherever_it_is_broken_off_the_next_time_ends_in_the_same_state(  # noqa: PLR0917 - fixtures
+        self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], pointed: Callable[[], str],
+        held: Callable[[Image], int], broken: Callable[[int], AbstractContextManager[None]],
+    ) -> None:  # fmt: skip
+        before = fresh()
+        self._put(promoter, outlet, before)
+        whole, steps = held(before), 0
+        for steps in range(MOST_STEPS):
+            image, ended = fresh(), False
+            with suppress(KeyboardInterrupt, InfrastructureError), broken(steps):
+                self._put(promoter, outlet, image)
+                ended = True
+            assert pointed() in {before.digest, image.digest}
+            self._put(promoter, outlet, image)
+            assert (pointed(), held(image)) == (image.digest, whole)
+            before = image
+            if ended:
+                break
+        assert 0 < steps < MOST_STEPS - 1
+
+    def _put(self, promoter: Promoter, outlet: Outlet, image: Image) -> tuple[Placement, ...]:
+        placements = promoter.place(image, outlet, self.EVIDENCE)
+        promoter.publish(image, outlet, placements)
+        return placements
