@@ -91,7 +91,7 @@ def _authorized(client: docker.APIClient, container: str, account: Account, line
     folder = f"{account.home}/.ssh"
     path = f"{folder}/authorized_keys"
     before = (read(client, container, path) or b"").decode(errors="replace").splitlines()
-    text = "\n".join([*before, *(line.strip() for line in lines if line.strip() not in before), ""])
+    text = "\n".join([*dict.fromkeys([*before, *(line.strip() for line in lines)]), ""])
     owner = {"uid": account.uid, "gid": account.gid}
     return [
         File(path=folder, content=None, mode=0o700, **owner),
