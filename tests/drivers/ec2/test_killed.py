@@ -1,4 +1,4 @@
-"""A run that is killed: what it had made says whose it is, and goes by its lease or its expiry with `imagetest reap`."""
+"""A run that is killed: what it had made says whose it is, and goes by lease or by expiry with `imagetest reap`."""
 
 from __future__ import annotations
 
