@@ -119,6 +119,7 @@ def _not_revoked(image: Image, channel: str, store: Store, despite: str) -> None
 
 def revoke(entry: Promotion, *, desk: Desk, by: str, reason: str, now: datetime) -> Promotion:
     """Take an image out of a channel, which then points at nothing until another is promoted or rolled back to."""
+    desk.promoter.check(desk.outlet)
     record = replace(entry, number=0, action=Action.REVOKE, by=by, at=now, reason=reason)
     with interrupts.held():
         recorded = desk.store.promote(record)
