@@ -7,7 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -61,8 +61,16 @@ STORY = (
 )  # fmt: skip
 
 
-def demo() -> None:
+def demo(
+    *,
+    aws: Annotated[bool, typer.Option("--aws", help="only its last chapter: an AMI, without an account")] = False,
+) -> None:
     """Tell the whole story in a few minutes: what passes is promoted, what does not is refused."""
+    if aws:
+        from imagetest.cli import demo_aws
+
+        demo_aws.tell(Path.cwd() / "imagetest-demo-aws")
+        return
     from imagetest.config.settings import load
 
     settings = load()
