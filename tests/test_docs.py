@@ -124,6 +124,7 @@ TABLES: dict[str, type[schema.Strict]] = {
     "### `[images.NAME.boot]`: how it is booted": schema.BootTable,
     "### `[images.NAME.boot.machine]`: what a virtual machine is made of": schema.MachineTable,
     "### `[images.NAME.boot.ec2]`: where and as what an instance runs": schema.Ec2Table,
+    "### `[images.NAME.on.SOURCE]`: one run over several platforms": schema.PlatformTable,
     "## `[gates.NAME]`: what decides": schema.GateTable,
     "## `[channels.NAME]`: where promoted images go": schema.ChannelTable,
     "### `[channels.NAME.ami]`: how AMIs are published": schema.AmiTable,
@@ -133,7 +134,7 @@ TABLES: dict[str, type[schema.Strict]] = {
 }
 
 
-SUBTABLES = {"ami", "boot", "ec2", "groups", "machine"}
+SUBTABLES = {"ami", "boot", "ec2", "groups", "machine", "on"}
 
 
 @pytest.mark.parametrize("title", TABLES)

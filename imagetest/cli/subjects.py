@@ -10,7 +10,7 @@ from pathlib import Path
 from imagetest.cli.common import content_of
 from imagetest.config import wiring
 from imagetest.config.settings import Settings
-from imagetest.config.targets import PREBUILT, Target, is_template, resolve, split
+from imagetest.config.targets import PREBUILT, Target, expand, is_template, resolve
 from imagetest.errors import EngineError, UsageError
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan, Environment
@@ -59,15 +59,13 @@ def understand(what: str, settings: Settings, *, stored: bool = False) -> Subjec
     Raises UsageError and DocumentError when it means nothing that can be looked at.
     """
     if what in settings.images or what.startswith(PREBUILT):
-        target = _only_source(resolve(what, settings))
-        return Subject(what=what, target=target, plan=target.plan)
+        return _of_image(what, what, settings)
     if promoted := _promoted(what, settings):
         return promoted
     if (content := content_of(what)) is not None and not _is_template(what, content):
         return _file(what, content, stored=stored)
     if is_template(Path(what)):
-        target = _only_source(resolve(what, settings))
-        return Subject(what=what, target=target, plan=target.plan)
+        return _of_image(what, what, settings)
     return _source(what, settings) or _live(what, settings)
 
 
@@ -104,27 +102,29 @@ def _file(what: str, content: bytes, *, stored: bool) -> Subject:
     return Subject(what=what, stored=decode_snapshot(content, origin=what))
 
 
-def _only_source(target: Target, chosen: str = "") -> Target:
-    """Return the target of a template's only source, or of the one that was chosen."""
-    if target.order is None:
-        return target
-    found = split(target, wiring.builder().sources(target.order))
-    if len(found) == 1 and not chosen:
-        return found[0]
-    for one in found:
-        if chosen and one.name == chosen:
-            return one
-    names = ", ".join(one.name for one in found)
-    raise UsageError(f"{target.name!r} is baked from several sources", hint=f"name one of {names}")
+def _of_image(image: str, what: str, settings: Settings) -> Subject:
+    """Return an image's only cell, or the one that is meant. Raises UsageError when it has none of that name."""
+    found = _cells(image, settings)
+    chosen = found if len(found) == 1 and what == image else [one for one in found if one.name == what]
+    if not chosen:
+        names = ", ".join(one.name for one in found)
+        raise UsageError(f"{image!r} stands for several images", hint=f"name one of {names}")
+    return Subject(what=what, target=chosen[0], plan=chosen[0].plan)
 
 
 def _source(what: str, settings: Settings) -> Subject | None:
-    """Understand IMAGE.SOURCE."""
-    image = what.rpartition(".")[0]
-    if image not in settings.images:
+    """Understand IMAGE.SOURCE, and whatever else names a cell of an image's matrix; a host may be called alike."""
+    images = [name for name in settings.images if what.startswith(f"{name}.")]
+    if not images:
         return None
-    target = _only_source(resolve(image, settings), what)
-    return Subject(what=what, target=target, plan=target.plan)
+    image = max(images, key=len)
+    meant = image == what.rpartition(".")[0] or any(one.name == what for one in _cells(image, settings))
+    return _of_image(image, what, settings) if meant else None
+
+
+def _cells(image: str, settings: Settings) -> tuple[Target, ...]:
+    target = resolve(image, settings)
+    return expand(target, settings, wiring.builder().sources(target.order) if target.order else ())
 
 
 def _promoted(what: str, settings: Settings) -> Subject | None:

@@ -67,6 +67,17 @@ class BootTable(Strict):
     ec2: Ec2Table = Ec2Table()
 
 
+Axes = dict[str, Annotated[list[Scalar], Field(min_length=1)]]
+"""Settings of `boot` by their paths, such as `machine.firmware`, and the values that each is to have."""
+
+
+class PlatformTable(Strict):
+    """`[images.NAME.on.SOURCE]`: what holds for the image of one of a template's sources only."""
+
+    boot: BootTable = BootTable()
+    matrix: Axes = {}
+
+
 class ImageTable(Strict):
     """`[images.NAME]`: an image under test."""
 
@@ -83,6 +94,8 @@ class ImageTable(Strict):
     gate: str = "default"
     allowances: list[str] = []
     boot: BootTable = BootTable()
+    on: dict[str, PlatformTable] = {}
+    matrix: Axes = {}
 
 
 class GateTable(Strict):
@@ -92,6 +105,7 @@ class GateTable(Strict):
     waivers: list[str] = []
     bake_differences: Annotated[int, Field(ge=0)] = 0
     parity: list[str] = []
+    matrix: list[str] = []
 
 
 class AmiTable(Strict):

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from imagetest.config import plugins, schema
+from imagetest.config import matrix, plugins, schema
 from imagetest.config.allowances import load_allowances
 from imagetest.config.channels import Project, check_channels, outlet
 from imagetest.config.clouds import check_cloud
@@ -103,7 +103,7 @@ def load(path: Path | None = None, *, start: Path | None = None) -> Settings:
         mistakes.raise_if_any()
         raise ConfigError(f"{file} cannot be understood")
     settings = _settings(file, parsed, mistakes)
-    _check_references(settings, mistakes)
+    _check_references(settings, parsed.gates, mistakes)
     mistakes.raise_if_any()
     return settings
 
@@ -179,6 +179,10 @@ def _known_keys(place: list[Any]) -> list[str]:
         ("images", "*", "boot"): schema.BootTable,
         ("images", "*", "boot", "ec2"): schema.Ec2Table,
         ("images", "*", "boot", "machine"): schema.MachineTable,
+        ("images", "*", "on", "*"): schema.PlatformTable,
+        ("images", "*", "on", "*", "boot"): schema.BootTable,
+        ("images", "*", "on", "*", "boot", "ec2"): schema.Ec2Table,
+        ("images", "*", "on", "*", "boot", "machine"): schema.MachineTable,
         ("gates", "*"): schema.GateTable,
         ("channels", "*"): schema.ChannelTable,
         ("channels", "*", "ami"): schema.AmiTable,
@@ -198,6 +202,7 @@ def _settings(file: Path, parsed: schema.File, mistakes: Mistakes) -> Settings:
             tolerate=frozenset(Severity(severity) for severity in table.tolerate),
             waivers=load_waivers([project / path for path in table.waivers], ("gates", name, "waivers"), mistakes),
             bake_differences=table.bake_differences,
+            matrix=frozenset(table.matrix),
             parity=required_parity(table.parity, ("gates", name, "parity"), parsed, mistakes),
         )
         for name, table in parsed.gates.items()
@@ -230,9 +235,11 @@ def _registry(project: Path, url: str | None) -> str:
     return url or ""
 
 
-def _check_references(settings: Settings, mistakes: Mistakes) -> None:
+def _check_references(settings: Settings, gates: Mapping[str, schema.GateTable], mistakes: Mistakes) -> None:
     for name, image in settings.images.items():
         _check_image(settings, name, image, mistakes)
+    for name, gate in gates.items():
+        matrix.check_gate(name, gate, settings.images, mistakes)
     check_channels(Project(images=settings.images, channels=settings.channels, gates=settings.gates), mistakes)
 
 
@@ -244,6 +251,7 @@ def _check_image(settings: Settings, name: str, image: schema.ImageTable, mistak
         expected = "'docker:REFERENCE', 'qemu:DISK' or 'ec2:REGION:AMI'"
         mistakes.add((*place, "image"), f"got {image.image!r}, expected {expected}")
     check_cloud(place, image, mistakes)
+    matrix.check(name, image, mistakes)
     if image.template and not (settings.project / image.template).exists():
         mistakes.add((*place, "template"), f"there is no {image.template!r} in {settings.project}")
     for path in image.var_files:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imagetest.config import matrix
 from imagetest.config.clouds import cloud
 from imagetest.config.mistakes import unknown
-from imagetest.config.schema import ImageTable
+from imagetest.config.schema import BootTable, ImageTable
 from imagetest.config.settings import Settings
 from imagetest.errors import ConfigError
 from imagetest.model.drift import Allowance
@@ -39,6 +40,10 @@ class Target:
     gate: Gate
     allowances: tuple[Allowance, ...] = ()
     """What may differ wherever the state of this image is compared."""
+    family: str = ""
+    """The name that all cells of one matrix share."""
+    cell: str = ""
+    """Its place in the matrix: what its name has besides; empty where it is the only one."""
     implied: bool = False
     """True when nobody chose the suites and the profile: tests that are named on the command line replace them."""
 
@@ -73,16 +78,46 @@ def resolve(value: str, settings: Settings) -> Target:
 
 
 def split(target: Target, sources: tuple[str, ...]) -> tuple[Target, ...]:
-    """Return one target for each source of the template; a single one keeps the plain name."""
+    """Return one target for each source of the template; a single one keeps the plain name.
+
+    Several are called by the sources' names, by their types where one name is on several platforms, else by both.
+    """
     if len(sources) == 1:
         return (replace(target, source=sources[0]),)
-    names = [source.rpartition(".")[2] for source in sources]
-    if len(set(names)) < len(names):
-        names = [source.replace(".", "-") for source in sources]
+    ways = (
+        [source.rpartition(".")[2] for source in sources],
+        [source.split(".")[-2:][0] for source in sources],
+        [source.replace(".", "-") for source in sources],
+    )
+    names = next((way for way in ways if len(set(way)) == len(way)), ways[-1])
     return tuple(
         replace(target, source=source, name=f"{target.name}.{_slug(name)}")
         for source, name in zip(sources, names, strict=True)
     )
+
+
+def expand(target: Target, settings: Settings, sources: tuple[str, ...]) -> tuple[Target, ...]:
+    """Return one target for each cell of an image's matrix: for each source, and each way to boot it.
+
+    Raises ConfigError for a source that is configured and not there.
+    """
+    of_sources = split(target, sources) if target.order else (target,)
+    table = settings.images.get(target.name)
+    if table is None:
+        return tuple(replace(one, cell=_cell(target, one)) for one in of_sources)
+    if target.order:
+        matrix.check_sources(target.name, table, sources)
+    found = []
+    for one in of_sources:
+        for cell in matrix.cells(target.name, table, one.source):
+            name = f"{one.name}.{cell.name}" if cell.name else one.name
+            named = replace(one, name=name, plan=_plan(cell.boot, one.plan.driver))
+            found.append(replace(named, cell=_cell(target, named)))
+    return tuple(found)
+
+
+def _cell(target: Target, one: Target) -> str:
+    return one.name.removeprefix(target.name).removeprefix(".")
 
 
 def resolve_all(
@@ -95,7 +130,7 @@ def resolve_all(
     found: dict[str, Target] = {}
     for value in values:
         target = resolve(value, settings)
-        for one in split(target, sources(target.order)) if target.order else (target,):
+        for one in expand(target, settings, sources(target.order) if target.order else ()):
             if found.setdefault(one.name, one) != one:
                 raise ConfigError(f"two images would be called {one.name!r}", hint="name them in imagetest.toml")
     return tuple(found.values())
@@ -113,20 +148,25 @@ def _configured(name: str, settings: Settings) -> Target:
     kind, reference = _existing(table, settings) if table.image else ("auto", "")
     return Target(
         name=name,
+        family=name,
         order=_order(name, table, settings) if table.template else None,
         reference=reference,
-        plan=BootPlan(
-            **table.boot.model_dump(exclude={"driver", "command", "environment", "machine", "ec2"}),
-            driver=kind if table.boot.driver == "auto" else table.boot.driver,
-            machine=Hardware(**table.boot.machine.model_dump()),
-            ec2=cloud(table.boot.ec2),
-            command=tuple(table.boot.command),
-            environment=tuple((key, _text(value)) for key, value in table.boot.environment.items()),
-        ),
+        plan=_plan(table.boot, kind),
         suites=tuple(path for suite in table.suites if (path := settings.library.suite(suite))),
         profile=table.profile or "",
         gate=settings.gates[table.gate],
         allowances=settings.allowances.get(name, ()),
+    )
+
+
+def _plan(table: BootTable, kind: str) -> BootPlan:
+    return BootPlan(
+        **table.model_dump(exclude={"driver", "command", "environment", "machine", "ec2"}),
+        driver=kind if table.driver == "auto" else table.driver,
+        machine=Hardware(**table.machine.model_dump()),
+        ec2=cloud(table.ec2),
+        command=tuple(table.command),
+        environment=tuple((key, _text(value)) for key, value in table.environment.items()),
     )
 
 
@@ -159,6 +199,7 @@ def _plain(name: str, settings: Settings) -> Target:
     suite = settings.library.suite("baseline")
     return Target(
         name=name,
+        family=name,
         plan=BootPlan(),
         suites=(suite,) if suite else (),
         profile="baseline",

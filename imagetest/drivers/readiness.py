@@ -11,7 +11,8 @@ from imagetest.ports import Booted
 from imagetest.transport.connection import PAUSE_SECONDS
 from imagetest.transport.shell import CommandTimeoutError, Shell
 
-BUS_PATIENCE = "systemctl is-system-running --wait"
+BUS_PATIENCE = "timeout 10 systemctl is-system-running --wait"
+"""Asked again and again: who is not root hears of it over the bus, and hears nothing who asked before that was up."""
 
 
 def wait(

@@ -29,6 +29,26 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sibling:
+    """Another cell of the matrix: of the same template on another platform, or the same image on another machine."""
+
+    name: str
+    """The name under test, such as `web.qemu.uefi`."""
+    cell: str
+    """Its place in the matrix, which is the name without the image's: `qemu.uefi`."""
+    digest: str = ""
+    objections: int = 0
+    """How many reasons its own verdict found, its siblings apart."""
+    reason: str = ""
+    """The first of them, or why it could not be judged."""
+
+    @property
+    def open(self) -> bool:
+        """Say whether it was judged and nothing objects to it."""
+        return not self.objections
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """The only input of the gate and of every reporter."""
 
@@ -45,6 +65,10 @@ class Assessment:
     """One for each control in `controls`."""
     parities: tuple[Parity, ...] = ()
     """Whether production, its groups and the other platforms are what was tested; empty where nobody asked."""
+    cell: str = ""
+    """Its own place in the matrix; empty where there is none."""
+    siblings: tuple[Sibling, ...] = ()
+    """The matrix's other cells, judged by the same run."""
     errors: tuple[str, ...] = ()
     """What kept the run from judging: a suite that could not be collected, a machine that was lost, an interrupt."""
     tools: tuple[Tool, ...] = ()

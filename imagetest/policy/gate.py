@@ -17,6 +17,9 @@ from imagetest.model.parity import Parity
 from imagetest.policy.coverage import holds, utc
 from imagetest.policy.wording import comparison_words
 
+ALL = "all"
+"""Every cell of the matrix."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Required:
@@ -49,6 +52,8 @@ class Gate:
     """Facts in which two bakes may differ; it is a check of the suite `phoenix` that compares them."""
     parity: frozenset[Required] = frozenset()
     """Parity that must have been proved."""
+    matrix: frozenset[str] = frozenset()
+    """Cells of the matrix that must be open for any of them to be: `all`, or their names, or how those begin."""
 
 
 Rule = Callable[[Gate, Assessment, datetime], Iterator[Objection]]
@@ -152,6 +157,22 @@ def required_parity_was_proved(gate: Gate, assessment: Assessment, _now: datetim
             yield Objection(rule="required-parity-was-proved", message=f"{one.kind} parity{place} was not looked at")
 
 
+def required_cells_are_open(gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:
+    """Object when a cell of the matrix that the gate requires is closed, was not judged, or is none of this run."""
+    for sibling in assessment.siblings:
+        if not sibling.open and any(_names(one, sibling.cell) for one in gate.matrix):
+            message = f"{sibling.name} is closed: {sibling.reason}"
+            yield Objection(rule="required-cells-are-open", message=message)
+    cells = [assessment.cell, *(sibling.cell for sibling in assessment.siblings)]
+    for one in sorted(gate.matrix - {ALL}):
+        if not any(_names(one, cell) for cell in cells):
+            yield Objection(rule="required-cells-are-open", message=f"no cell {one!r} of the matrix was judged")
+
+
+def _names(required: str, cell: str) -> bool:
+    return required in {ALL, cell} or cell.startswith(f"{required}.")
+
+
 RULES: tuple[Rule, ...] = (
     run_was_complete,
     subject_is_known,
@@ -164,6 +185,7 @@ RULES: tuple[Rule, ...] = (
     waivers_are_in_force,
     parity_holds,
     required_parity_was_proved,
+    required_cells_are_open,
 )
 """In-tree only: a package on the path must not be able to loosen the gate."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from imagetest.config.settings import Settings
 from imagetest.config.targets import Target
 from imagetest.errors import ImagetestError
 from imagetest.execute.interrupts import interrupts
-from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.assessment import Assessment, Sibling, Verdict
 from imagetest.model.codec import Document, encode
 from imagetest.model.control import Control
 from imagetest.model.promotion import Promotion
@@ -71,9 +71,13 @@ class Ending:
     def judge(self, machines: Machines, *, run: Run, catalogue: Mapping[str, Control]) -> None:
         """Assess, decide, report, record and promote each image that there is."""
         several = len(machines.targets) > 1
-        for name, verification in machines.verifications.items():
+        now = datetime.now(UTC)
+        alone = {
+            name: self._assess(machines.targets[name], verification, run, catalogue, now)
+            for name, verification in machines.verifications.items()
+        }
+        for name, one in self._decide(machines, alone, now).items():
             folder = run.reports / name if several else run.reports
-            one = self._decide(machines, name, verification, run, catalogue)
             self.judged.append(one)
             try:
                 self._keep(one, folder, machines)
@@ -122,18 +126,45 @@ class Ending:
                            Line(Style.PLAIN, "remove it with: imagetest reap --kept")])  # fmt: skip
         display.lines([Line(Style.BAD, leak) for leak in self.leaks])
 
-    def _decide(
-        self, machines: Machines, name: str, verification: Verification, run: Run, catalogue: Mapping[str, Control]
-    ) -> Judged:
-        target = machines.targets[name]
-        chosen = self._settings.gates[self._settings.channels[self._channel].gate] if self._channel else target.gate
-        now = datetime.now(UTC)
+    def _gate(self, target: Target) -> gate.Gate:
+        return self._settings.gates[self._settings.channels[self._channel].gate] if self._channel else target.gate
+
+    def _assess(
+        self, target: Target, verification: Verification, run: Run, catalogue: Mapping[str, Control], now: datetime
+    ) -> Assessment:
         if interrupts.pending:
             verification.errors.append("the run was interrupted")
-        assessment = conclude(
-            verification, run=run.id, catalogue=catalogue, waivers=chosen.waivers, invocation=invocation(), now=now
+        waivers = self._gate(target).waivers
+        found = conclude(
+            verification, run=run.id, catalogue=catalogue, waivers=waivers, invocation=invocation(), now=now
         )
-        return Judged(assessment=assessment, verdict=gate.decide(chosen, assessment, now=now))
+        return replace(found, cell=target.cell)
+
+    def _decide(self, machines: Machines, alone: Mapping[str, Assessment], now: datetime) -> dict[str, Judged]:
+        """Decide each by itself, then by what became of the other cells of its matrix, where its gate asks for them."""
+        cells = [
+            self._cell(target, alone.get(name), machines.not_judged.get(name), now)
+            for name, target in machines.targets.items()
+        ]
+        family = {name: target.family for name, target in machines.targets.items()}
+        judged = {}
+        for name, found in alone.items():
+            siblings = tuple(one for one in cells if one.name != name and family[one.name] == family[name])
+            known = replace(found, siblings=siblings)
+            judged[name] = Judged(
+                assessment=known, verdict=gate.decide(self._gate(machines.targets[name]), known, now=now)
+            )
+        return judged
+
+    def _cell(self, target: Target, found: Assessment | None, error: ImagetestError | None, now: datetime) -> Sibling:
+        if found is None:
+            reason = f"it could not be judged: {error or 'it was not there'}"
+            return Sibling(name=target.name, cell=target.cell, objections=1, reason=reason)
+        objections = gate.decide(replace(self._gate(target), matrix=frozenset()), found, now=now).objections
+        first = next((f"{one.control_id or one.rule}: {one.message}" for one in objections), "")
+        return Sibling(
+            name=target.name, cell=target.cell, digest=found.image.digest, objections=len(objections), reason=first
+        )
 
     def _keep(self, one: Judged, folder: Path, machines: Machines) -> None:
         """Write the reports first: a verdict that nobody can read up is neither recorded nor acted upon."""

@@ -96,7 +96,7 @@ class Machines:
         clock, order = time.monotonic(), targets[0].order
         assert order is not None  # noqa: S101 - such targets are grouped by their orders
         try:
-            order = replace(order, sources=tuple(target.source for target in targets))
+            order = replace(order, sources=tuple(dict.fromkeys(target.source for target in targets)))
             baked = self._kitchen.bake(order)
         except ImagetestError as error:
             for target in targets:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagetest.model.assessment import Assessment
+from imagetest.model.assessment import Assessment, Sibling
 from imagetest.model.control import Severity
 from imagetest.model.drift import Drift, Party
 from imagetest.model.finding import Finding, Status, Waiver
@@ -165,6 +165,7 @@ def test_a_verdict_is_the_same_each_time_and_names_a_reason(assessment: Assessme
 LATE = waiver("gone", days=-1)
 LOST = Comparison(left="web", right="web1", error="it is down")
 ODD = Parity(kind=ParityKind.ENVIRONMENT, name="production/web", comparisons=(LOST,))
+SHUT = Sibling(name="web.qemu.uefi", cell="qemu.uefi", objections=2, reason="it did not come up")
 REFUSED = {
     "run-was-complete": (PLAIN, replace(judged(found("a")), errors=("the machine was lost",))),
     "subject-is-known": (PLAIN, replace(judged(found("a")), boot=None)),
@@ -178,6 +179,9 @@ REFUSED = {
     "checks-were-reviewed": (PLAIN, judged(found("a"), found("b", Status.NOT_REVIEWED), required=("a",))),
     "parity-holds": (PLAIN, replace(judged(found("a")), parities=(ODD,))),
     "required-parity-was-proved": (Gate(name="default", parity=frozenset({Required("group")})), judged(found("a"))),
+    "required-cells-are-open": (
+        Gate(name="default", matrix=frozenset({"all"})), replace(judged(found("a")), cell="docker", siblings=(SHUT,))
+    ),
     "waivers-are-in-force": (Gate(name="default", waivers=(LATE,)), judged(found("a"))),
 }  # fmt: skip
 
@@ -214,6 +218,38 @@ def test_parity_that_is_required_of_an_environment_is_of_that_one(
     assessment = replace(judged(found("a")), parities=(proved,))
 
     assert is_open(assessment, Gate(name="default", parity=frozenset({required}))) is opens
+
+
+@pytest.mark.parametrize(
+    ("matrix", "opens"),
+    [
+        ([], True),
+        (["docker"], True),
+        (["qemu.bios"], True),
+        (["docker", "qemu.bios"], True),
+        (["all"], False),
+        (["qemu"], False),
+        (["qemu.uefi"], False),
+        (["qemu.uef"], False),
+        (["ec2"], False),
+    ],
+    ids=str,
+)
+def test_a_gate_requires_some_cells_of_the_matrix_or_all(matrix: list[str], *, opens: bool) -> None:
+    siblings = (Sibling(name="web.qemu.bios", cell="qemu.bios"), SHUT)
+    assessment = replace(judged(found("a")), cell="docker", siblings=siblings)
+
+    assert is_open(assessment, Gate(name="default", matrix=frozenset(matrix))) is opens
+
+
+@given(gate=GATES, assessment=ASSESSMENTS, names=st.lists(st.sampled_from(["a", "a.b", "c"]), unique=True))
+def test_a_closed_cell_never_opens_a_gate(gate: Gate, assessment: Assessment, names: list[str]) -> None:
+    siblings = tuple(Sibling(name=one, cell=one, objections=1, reason="it failed") for one in names)
+    with_them = replace(assessment, siblings=siblings)
+    requiring = replace(gate, matrix=frozenset({"all"}))
+
+    assert is_open(with_them, requiring) == (is_open(assessment, gate) and not siblings)
+    assert is_open(with_them, gate) == is_open(assessment, gate)
 
 
 def test_every_rule_is_tried_above() -> None:

@@ -1,0 +1,82 @@
+"""One run over all cells of a matrix: each is judged by itself, and a gate can require the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dockyard import Dockyard
+from tests.pytest_plugin.project import Project, project_in
+
+pytestmark = pytest.mark.docker
+
+SUITE = """
+def test_who(host):
+    assert host.check_output("id -un") in ("root", "nobody")
+
+def test_rights(host):
+    assert host.run("touch /etc/probe").rc == 0
+"""
+TOML = """
+[images.web]
+image = "docker:{image}"
+suites = ["suite"]
+matrix = {{ "user" = ["root", "{other}"] }}
+[gates.default]
+matrix = {required}
+[channels.stable]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, dockyard: Dockyard) -> Iterator[Project]:
+    for one in project_in(tmp_path, dockyard):
+        one.write(SUITE)
+        (one.folder / "pytest.ini").write_text("[pytest]\n")
+        yield one
+
+
+def judge(project: Project, required: list[str], *options: str, other: str = "nobody") -> tuple[int, dict[str, Any]]:
+    """Return the exit code, and each cell's document."""
+    text = TOML.format(image=project.dockyard.plain, required=json.dumps(required), other=other)
+    (project.folder / "imagetest.toml").write_text(text)
+    ended = project.run("--promote", "stable", *options)
+    assert "Traceback" not in ended.text
+    found = sorted((project.state / "runs" / "latest").glob("*/assessment.json"))
+    return ended.code, {path.parent.name: json.loads(path.read_text()) for path in found}
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "2"]], ids=["one", "distributed"])
+def test_one_closed_cell_closes_all_where_the_gate_requires_them(project: Project, options: list[str]) -> None:
+    code, documents = judge(project, ["all"], *options)
+
+    assert code == 1
+    assert sorted(documents) == ["web.nobody", "web.root"]
+    root = documents["web.root"]
+    assert [one["status"] for one in root["assessment"]["findings"]] == ["passed", "passed"]
+    (objection,) = root["verdict"]["objections"]
+    assert objection["rule"] == "required-cells-are-open"
+    assert objection["message"].startswith("web.nobody is closed: ")
+    assert project.remains() == []
+
+
+def test_cells_that_nobody_requires_are_judged_by_themselves(project: Project) -> None:
+    code, documents = judge(project, ["root"])
+
+    assert code == 1
+    assert documents["web.root"]["verdict"]["objections"] == []
+    (sibling,) = documents["web.root"]["assessment"]["siblings"]
+    assert (sibling["cell"], sibling["objections"]) == ("nobody", 1)
+    assert [one["rule"] for one in documents["web.nobody"]["verdict"]["objections"]] == ["no-control-failed"]
+
+
+def test_a_cell_that_did_not_come_up_closes_the_others(project: Project) -> None:
+    code, documents = judge(project, ["all"], other="mallory")
+
+    assert code != 0
+    messages = [one["message"] for one in documents["web.root"]["verdict"]["objections"]]
+    assert any(message.startswith("web.mallory is closed: ") for message in messages)
