@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -171,20 +172,23 @@ def account(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def calls_broken(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], AbstractContextManager[None]]:
     """Interrupt a call to AWS, whichever client makes it."""
+    countdown, client = Countdown(), aws.client
+
+    @functools.cache  # one is slow to make, and can be asked again after it was closed
+    def counting(service: str, region: str = "") -> Any:
+        made = client(service, region)
+        made.meta.events.register("before-call", lambda **_: countdown.step())
+        return made
 
     @contextmanager
     def broken(at: int) -> Iterator[None]:
-        countdown, client = Countdown(at + 1), aws.client
-
-        def counting(service: str, region: str = "") -> Any:
-            made = client(service, region)
-            made.meta.events.register("before-call", lambda **_: countdown.step())
-            return made
-
-        with monkeypatch.context() as patch:
-            patch.setattr(aws, "client", counting)
+        countdown.left = at + 1
+        try:
             yield
+        finally:
+            countdown.left = -1
 
+    monkeypatch.setattr(aws, "client", counting)
     return broken
 
 
@@ -258,21 +262,23 @@ class TestAmi(PromoterContract):
 
     @pytest.fixture
     def pointed(self, cloud: AwsWithBodies) -> Callable[[], str]:
+        ssm, ec2 = cloud.client("ssm", THERE), cloud.client("ec2", THERE)
+
         def pointed() -> str:
-            ssm = cloud.client("ssm", THERE)
             if not (found := ssm.get_parameters(Names=[PARAMETER])["Parameters"]):
                 return ""
-            said = cloud.client("ec2", THERE).describe_images(ImageIds=[found[0]["Value"]])["Images"][0]
+            said = ec2.describe_images(ImageIds=[found[0]["Value"]])["Images"][0]
             return next(str(tag["Value"]) for tag in said["Tags"] if tag["Key"] == "imagetest:digest")
 
         return pointed
 
     @pytest.fixture
     def held(self, cloud: AwsWithBodies) -> Callable[[Image], int]:
+        clients = [cloud.client("ec2", one) for one in (cloud.region, THERE)]
+
         def held(image: Image) -> int:
             filters = [{"Name": "tag:imagetest:digest", "Values": [image.digest]}]
-            regions = (cloud.region, THERE)
-            return sum(len(cloud.client("ec2", one).describe_images(Filters=filters)["Images"]) for one in regions)
+            return sum(len(one.describe_images(Filters=filters)["Images"]) for one in clients)
 
         return held
 
