@@ -54,7 +54,7 @@ def fence(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags, *, port: int
     SSH comes in from this machine alone, and nothing at all where Session Manager is the way. A new group lets
     everything out; with `cut_off` it lets out nothing. Raises EngineError, and ConfigError where there is no network.
     """
-    where = {"VpcId": _vpc(ec2, cloud.subnets[0])} if cloud.subnets else {}
+    where = {"VpcId": _vpc(ec2, cloud.subnets)} if cloud.subnets else {}
     try:
         with aws.translated(f"make a security group for {resource!r}"):
             group = ec2.create_security_group(
@@ -84,9 +84,16 @@ def fence(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags, *, port: int
     return str(group)
 
 
-def _vpc(ec2: Any, subnet: str) -> str:
-    with aws.translated(f"look at subnet {subnet!r}"):
-        return str(ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"])
+def _vpc(ec2: Any, subnets: tuple[str, ...]) -> str:
+    """Return the VPC of some subnets. Raises ConfigError when they are of several."""
+    with aws.translated(f"look at the subnets {', '.join(subnets)}"):
+        found = sorted({str(one["VpcId"]) for one in ec2.describe_subnets(SubnetIds=list(subnets))["Subnets"]})
+    if len(found) != 1:
+        raise ConfigError(
+            f"the subnets {', '.join(subnets)} are of several VPCs: {', '.join(found)}",
+            hint="boot.ec2.subnets are zones to try in turn, all of one VPC",
+        )
+    return found[0]
 
 
 def _let_nothing_out(ec2: Any, group: str, resource: str) -> None:

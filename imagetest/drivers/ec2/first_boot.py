@@ -27,7 +27,8 @@ if ( set -C; echo {until} >"{armed}" ) 2>/dev/null; then
   [ "$left" -le {most} ] || left={most}
   [ "$left" -gt 0 ] || left=1
   if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null; then
-    systemd-run --quiet --no-block --unit=imagetest-expiry --on-active="$left" /bin/sh -c '{end}'
+    systemd-run --quiet --no-block --unit=imagetest-expiry --on-active="$left" --timer-property=AccuracySec=1s \\
+      /bin/sh -c '{end}' || rm "{armed}"
   else
     ( trap "" HUP; sleep "$left"; {end} ) </dev/null >/dev/null 2>&1 &
   fi
@@ -38,7 +39,7 @@ fi
 def expiry(until: datetime, *, most: float) -> str:
     """Return shell commands that end the machine at a time, and after `most` seconds if its clock is wrong.
 
-    They do nothing when they were run since it booted.
+    They do nothing when they did it since it booted, and leave no file that says so when they cannot.
     """
     return BOUND.format(until=int(until.timestamp()), armed=ARMED, most=max(1, int(most)), end=END).strip()
 

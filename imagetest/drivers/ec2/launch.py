@@ -19,7 +19,7 @@ NO_ROOM = frozenset(
 )
 """Codes that another Availability Zone may not answer with."""
 
-NOT_YET = ("InvalidGroup.NotFound", "InvalidKeyPair.NotFound", "InvalidParameterValue.InstanceProfile")
+NOT_YET = ("InvalidGroup.NotFound", "InvalidKeyPair.NotFound")
 """What was made a moment ago may not be known yet to RunInstances."""
 
 HINTS = {
