@@ -49,9 +49,7 @@ def repository(depot: Depot, dockyard: Dockyard, tmp_path: Path, monkeypatch: py
     name = f"imagetest-test/{secrets.token_hex(4)}"
     yield name
     for image in dockyard.engine.images.list(f"{depot.host}/{name}"):
-        for tag in image.tags:
-            if tag.startswith(f"{depot.host}/{name}:"):
-                dockyard.engine.images.remove(tag)
+        dockyard.engine.images.remove(str(image.id), force=True)
 
 
 def outlet(depot: Depot, repository: str, channel: str = "stable") -> Outlet:
