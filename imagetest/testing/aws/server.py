@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from imagetest.testing.aws import MOTO, owners
 from imagetest.testing.aws.addresses import Addresses
 from imagetest.testing.aws.catalogue import Published
 from imagetest.testing.aws.machines import Yard
+
+FOLDER, OWNER = "imagetest-aws-", "owner"
 
 ARCHITECTURES = {"amd64": "x86_64", "arm64": "arm64"}
 
@@ -57,11 +59,13 @@ def main() -> int:
 def _serve(settings: dict[str, Any], stack: ExitStack) -> dict[str, str]:
     """Start everything and return where it is; what was started ends with the stack."""
     _check_moto()
-    folder = Path(tempfile.mkdtemp(prefix="imagetest-aws-"))
+    owner = owners.owner()
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    (folder / OWNER).write_text(owner)
+    _sweep_folders()
     client, runner = engine.connect(), engine.connect()
     runner.timeout = None  # type: ignore[assignment]  # a command takes as long as it takes
-    owner = owners.owner()
     owners.sweep(client)
     published = tuple(_published(client, name, reference) for name, reference in settings["images"].items())
     addresses = Addresses()
@@ -77,6 +81,14 @@ def _serve(settings: dict[str, Any], stack: ExitStack) -> dict[str, str]:
         "endpoint": f"http://{host}:{port}", "proxy": proxy, "bundle": str(bundle), "owner": owner,
         "amis": json.dumps({one.name: one.id(settings["region"]) for one in published}),
     }  # fmt: skip
+
+
+def _sweep_folders() -> None:
+    """Remove the folders of servers that were killed."""
+    for one in Path(tempfile.gettempdir()).glob(f"{FOLDER}*/{OWNER}"):
+        with suppress(OSError):
+            if owners.abandoned(one.read_text()):
+                shutil.rmtree(one.parent, ignore_errors=True)
 
 
 def _published(client: Any, name: str, reference: str) -> Published:

@@ -499,7 +499,7 @@ def test_the_environment_that_json_reads_is_an_input(project: Project, monkeypat
         ({"provisioners": [{"type": "shell", "script": "{{user `nope`}}"}]}, "user `nope`"),
         ({"provisioners": [{"type": "shell-local", "command": "date"}]}, "shell-local"),
         ({"provisioners": [{"type": "chef-solo"}]}, "chef-solo"),
-        ({"builders": [{"type": "amazon-ebs"}]}, "amazon-ebs"),
+        ({"builders": [{"type": "googlecompute"}]}, "googlecompute"),
         (
             {
                 "variables": {"a": "{{user `b`}}", "b": "{{user `a`}}"},

@@ -72,17 +72,18 @@ def test_a_process_that_is_killed_leaves_nothing(images: dict[str, str]) -> None
 
 def test_what_a_killed_server_left_the_next_one_removes(images: dict[str, str]) -> None:
     child, said = hold(images)
+    during = machines(said["owner"])
     try:
         os.kill(int(said["server"]), signal.SIGKILL)
         eventually(lambda: Path(f"/proc/{said['server']}/exe").exists(), lambda there: not there)
-        left = machines(said["owner"])
     finally:
         end(child)
     with AwsWithBodies(images=images):
         after = machines(said["owner"])
 
-    assert left == (1, 1)
+    assert during == (1, 1)
     assert after == (0, 0)
+    assert not Path(said["folder"]).exists()
 
 
 def test_an_image_that_is_not_there_is_one_line() -> None:
