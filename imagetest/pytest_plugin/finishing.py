@@ -24,6 +24,7 @@ from imagetest.ports import Store
 from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.runs import Run
+from imagetest.reporters import overview
 from imagetest.reporters.terminal import Line, Style, summary
 
 BUILT = {"docker": "docker", "qemu": "qemu", "amazon-ebs": "ec2"}
@@ -54,6 +55,8 @@ class Ending:
         self._store: Store | None = None
         self.judged: list[Judged] = []
         self.leaks: list[str] = []
+        self.page: Path | None = None
+        """The page over all images, where there are several."""
         self.stopped: ImagetestError | None = None
         """Set when the run could not even begin."""
 
@@ -83,8 +86,25 @@ class Ending:
                 self._keep(one, folder, machines)
             except ImagetestError as error:
                 one.trouble = error
+        if several and self.judged:
+            self._overview(run, machines)
         if self.judged and not any(one.trouble for one in self.judged):
             run.link()
+
+    def _overview(self, run: Run, machines: Machines) -> None:
+        """Write the page over all images. What keeps it from being written stands with the last of them."""
+        rows = [
+            overview.Row(
+                assessment=one.assessment, verdict=one.verdict, link=f"{one.assessment.image.name}/report.html"
+            )
+            for one in self.judged
+        ]
+        lost = {name: str(machines.not_judged.get(name, "it was not there")) for name in machines.targets}
+        lost = {name: why for name, why in lost.items() if name not in machines.verifications}
+        try:
+            self.page = report.save(run.reports / overview.FILENAME, overview.page(run.id, rows, lost))
+        except ImagetestError as error:
+            self.judged[-1].trouble = self.judged[-1].trouble or error
 
     def exit_code(self, pytest_said: int, machines: Machines | None) -> int:
         """Return the exit code of the run."""
@@ -117,6 +137,8 @@ class Ending:
                 display.lines([Line(Style.GOOD, _promoted(one.promotion))])
             if one.trouble is not None:
                 display.trouble(one.assessment.image.name, one.trouble)
+        if self.page is not None:
+            display.lines([Line(Style.PLAIN, f"all of them: {self.page}")])
         for name, error in (machines.not_judged if machines else {}).items():
             display.trouble(f"{name} could not be judged", error)
         if self.stopped is not None:
