@@ -36,7 +36,16 @@ def abandoned(name: str) -> bool:
         return False
     if boot != here[1]:
         return True
-    return namespace == here[2] and leases.process_start(int(pid)) != start
+    return namespace == here[2] and (leases.process_start(int(pid)) != start or _has_ended(int(pid)))
+
+
+def _has_ended(pid: int) -> bool:
+    """Say whether a process is one that nobody has waited for yet (proc(5), field 3 of stat)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in {"Z", "X"}
 
 
 def sweep(client: docker.APIClient) -> None:
