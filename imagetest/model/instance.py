@@ -86,6 +86,8 @@ class Boot:
     """Which part was up when, the earliest first."""
     attempts: tuple[Attempt, ...] = ()
     """What it tried to reach until it was ready, where it was cut off and its packets were seen."""
+    console: str = ""
+    """The end of what its serial console said until it was ready; empty for what has none."""
     notes: tuple[str, ...] = ()
     """What an auditor should know about this boot, in words."""
     taken_over_from: str = ""

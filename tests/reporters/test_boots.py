@@ -30,3 +30,15 @@ def test_the_timeline_and_what_it_tried_to_reach_are_shown() -> None:
     assert "nothing <b>outside</b> could be reached" in text
     assert "DNS for <x>.example.com at 192.0.2.53 (4 times)\n198.51.100.7 tcp/443\n" in text
     assert "    0.278 s  ssh.service\n    1.500 s  ready\n" in text
+
+
+def test_the_console_of_the_machine_under_test_is_folded_evidence() -> None:
+    document = load()
+    boot = replace(BOOT, driver="qemu", console="Linux version 6.1\n<b>panic</b>")
+    page = HtmlReporter().render(replace(document.assessment, boot=boot), document.verdict).decode()
+    tree = lxml_html.document_fromstring(page)
+    (shown,) = tree.xpath("//details[normalize-space(summary) = '2 lines of its console']/pre")
+
+    assert shown.text_content() == "Linux version 6.1\n<b>panic</b>"
+    assert "after it was started" in page
+    assert "after process 1 started" not in page

@@ -29,6 +29,9 @@ from imagetest.transport.shell import Shell
 ANSWER_SECONDS = 20.0
 """How long an instance that is up already may take to answer."""
 
+CONSOLE_KEPT = 64 * 1024
+"""Characters of a console that are evidence of a boot, as much as AWS keeps."""
+
 CUT_OFF = (
     "its security group lets nothing out; EC2 does not tell what it tried to reach, and lets it reach AWS's name "
     "server, clock and metadata service all the same"
@@ -246,7 +249,7 @@ class Ec2Driver:
         told = (machine.card(), identity, end, machine.checks(), *there.notes, *cut, *notes)
         boot = replace(
             up.boot, command=said.process_1, init=init, reachable_seconds=round(reachable, 3),
-            ready_seconds=round(ready, 3), timeline=seen.timeline, notes=told,
+            ready_seconds=round(ready, 3), timeline=seen.timeline, console=_console(machine), notes=told,
         )  # fmt: skip
         return replace(up, boot=boot)
 
@@ -258,6 +261,14 @@ class Ec2Driver:
         except BootError as error:
             hint = error.hint or "[images.NAME.boot] sets timeout; SSH comes in from boot.ec2.inbound alone"
             raise type(error)(f"the image did not come up: {error}; {_last_words(machine)}", hint=hint) from error
+
+
+def _console(machine: Ec2Instance) -> str:
+    """Return the end of its console, which AWS renews now and then; nothing where AWS has none to show."""
+    try:
+        return machine.console()[-CONSOLE_KEPT:]
+    except EngineError:
+        return ""
 
 
 def _last_words(machine: Ec2Instance) -> str:

@@ -63,6 +63,10 @@ class _Start:
     notes: tuple[str, ...]
 
 
+CONSOLE_KEPT = 64 * 1024
+"""Characters of a console that are evidence of a boot."""
+
+
 class QemuDriver:
     """Boots one virtual machine per instance, on an overlay over the disk."""
 
@@ -264,6 +268,7 @@ class QemuDriver:
         boot = replace(
             up.boot, driver_version=_version(), command=process_1, init=init, started=start.started,
             reachable_seconds=round(reachable, 3), ready_seconds=round(ready, 3), timeline=seen.timeline, attempts=sent,
+            console=console.text(machine.console())[-CONSOLE_KEPT:],
             notes=(*start.notes, *cut, *notes),
         )  # fmt: skip
         return replace(up, boot=boot)

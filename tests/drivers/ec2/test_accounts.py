@@ -105,6 +105,7 @@ def test_a_boot_records_what_the_instance_is(aws: AwsWithBodies, boot: Boot) -> 
     for part in (said["InstanceId"], "t3.micro", said["Placement"]["AvailabilityZone"], said["ImageId"], "on demand"):
         assert part in notes
     assert "status checks: system" in notes
+    assert "-----BEGIN SSH HOST KEY KEYS-----" in up.boot.console
     assert "given to it by user-data" in notes
 
 

@@ -126,6 +126,10 @@ class TestMachine:
 
         assert (done.returncode, done.stdout) == (0, b"root\n")
 
+    def test_its_console_is_evidence(self, up: Booted) -> None:
+        assert "SYSLINUX" in up.boot.console
+        assert "\x1b" not in up.boot.console
+
     def test_the_timeline_begins_at_power_on(self, up: Booted) -> None:
         moments = {one.name: one.seconds for one in up.boot.timeline}
 
