@@ -24,7 +24,6 @@ from imagetest.ports import Store
 from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.runs import Run
-from imagetest.reporters import overview
 from imagetest.reporters.terminal import Line, Style, summary
 
 BUILT = {"docker": "docker", "qemu": "qemu", "amazon-ebs": "ec2"}
@@ -93,6 +92,8 @@ class Ending:
 
     def _overview(self, run: Run, machines: Machines) -> None:
         """Write the page over all images. What keeps it from being written stands with the last of them."""
+        from imagetest.reporters import overview
+
         rows = [
             overview.Row(
                 assessment=one.assessment, verdict=one.verdict, link=f"{one.assessment.image.name}/report.html"

@@ -48,7 +48,7 @@ class Foresight:
         coming = self._items.pop(name, [])
         if coming:
             self._switchboard.expect(name, self._questions(name, coming))
-        self._switchboard.begin(check_id(item, name))
+        self._switchboard.begin(check_id(item, name))  # what was asked ahead took none of the check's own time
 
     def _questions(self, name: str, items: list[pytest.Item]) -> list[str]:
         """Return what each test asked the last time; a test that is new is read."""

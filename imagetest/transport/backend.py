@@ -11,7 +11,7 @@ from testinfra.backend import base
 
 from imagetest.errors import MachineLostError
 from imagetest.transport.line import Line, LostForGoodError, Machine
-from imagetest.transport.questions.ahead import errands
+from imagetest.transport.questions.ahead import NOT_ASKED, errands, unless_pipes
 from imagetest.transport.questions.looking import Look, look
 from imagetest.transport.questions.memory import Clock, Memory, Touched
 from imagetest.transport.questions.sudo import innermost
@@ -78,20 +78,23 @@ class Switchboard:
                 return known.answer
         elif seen is None:
             memory.change()
-        answer, asked = self._run(name, command, memory)
+        answer, asked = self._run(name, command, memory, looks=seen is Look.STATE)
         if seen is Look.STATE and self._remembers(name):
             memory.learn(command, answer, asked)
         return answer
 
     def expect(self, name: str, questions: Iterable[str]) -> None:
         """Ask a machine ahead of time what it will be asked; what cannot be had so is asked when it is needed."""
+        self.clock.begin()  # a boot before it was nobody's wait
         line, memory = self.line(name), self._memory(name)
-        asked = time.time()
+        asked, began = time.time(), time.monotonic()
         try:
             todo = errands(questions) if memory.holds and self._remembers(name) else []
             answers = line.side_by_side([one.command for one in todo]) if todo else []
         except MachineLostError:
             return  # the first check that asks hears it
+        finally:
+            self.clock.asked(time.monotonic() - began)
         for errand, answer in zip(todo, answers, strict=True):
             if answer is not None:
                 memory.expect(errand.answers(answer), asked)
@@ -117,8 +120,14 @@ class Switchboard:
             self._memories[name] = Memory(name, touched=self._touched, clock=self.clock)
         return self._memories[name]
 
-    def _run(self, name: str, command: str, memory: Memory) -> tuple[Answer, float]:
-        """Run a command; return its answer and the POSIX time at which it began."""
+    def _run(self, name: str, command: str, memory: Memory, *, looks: bool = False) -> tuple[Answer, float]:
+        """Run a command; return its answer and the POSIX time at which it began.
+
+        One that only looks changes its machine all the same where it reads from a pipe, or from nobody knows where.
+        """
+        guarded = unless_pipes(command) if looks else command
+        if guarded is None:
+            memory.change()
         line = self.line(name)
         if line.lost:
             raise LostForGoodError(line.lost)
@@ -130,7 +139,14 @@ class Switchboard:
             started, clock = time.time(), time.monotonic()  # connecting is not what the command costs
             if connections and line.connections != connections:
                 memory.change()
-            answer = line.run(command, afresh=not (memory.holds and self._remembers(name)))
+            connections = line.connections
+            afresh = not (memory.holds and self._remembers(name))
+            answer = line.run(guarded or command, afresh=afresh)
+            if guarded not in {None, command} and answer.exit_code == NOT_ASKED:
+                memory.change()
+                answer = line.run(command, afresh=afresh)
+            if line.connections != connections:  # it may have been rebooted
+                memory.change()
         except LostForGoodError as error:
             if not _is_a_checks_own(name):  # else it is the check's own error, and nobody else's
                 self.on_lost(name.removesuffix(REST), str(error))

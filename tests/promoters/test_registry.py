@@ -17,7 +17,7 @@ from imagetest.model.image import Image
 from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.promotion import Placement
 from imagetest.promoters.docker import EMPTY, DockerPromoter
-from tests.depot import Depot, depot_in
+from tests.depot import PASSWORD, USER, Depot, depot_in
 from tests.dockyard import Dockyard
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
@@ -95,7 +95,7 @@ def test_a_withdrawn_tag_names_nothing_that_anybody_could_run(
     put(images[0], other)
     for _ in range(2):
         DockerPromoter().withdraw(to, placements)
-    dockyard.engine.images.pull(to.tag)
+    dockyard.engine.images.pull(to.tag, auth_config={"username": USER, "password": PASSWORD})
     pulled = dockyard.engine.images.get(to.tag)
 
     assert pulled.labels == {EMPTY: "true"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import shlex
 from collections import defaultdict
@@ -108,12 +109,28 @@ def _read_by(words: list[str]) -> list[str] | None:
     paths = []
     for _, command in itertools.groupby(words, PIPE.__eq__):
         program, *arguments = command
+        if program in {"head", "tail"} and arguments[:1] in [["-n"], ["-c"]]:
+            del arguments[:2]  # the option and its number
         operands = [word for word in arguments if not word.startswith("-")]
         if program in READERS:
             paths += operands[1:] if program == "grep" else operands
         elif program in FILTERS:
             paths += [word for word in operands if word.startswith("/")]
     return paths if all(path.startswith("/") for path in paths) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def unless_pipes(text: str) -> str | None:
+    """Return a command that runs another one unless a file that it reads is a pipe, in which case it exits NOT_ASKED.
+
+    None where it cannot be known what it reads.
+    """
+    user, inner = peel(text)
+    paths = _read_by(flat(inner))
+    if not paths:
+        return text if paths is not None else None
+    guarded = "".join(f"test ! -p {shlex.quote(path)} || exit {NOT_ASKED}; " for path in paths) + inner
+    return guarded if user is None else wrap(guarded, user)
 
 
 def _one(text: str, user: str | None, inner: str, paths: list[str]) -> Errand:

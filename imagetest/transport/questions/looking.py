@@ -29,9 +29,9 @@ MOVING = re.compile(r"(\A|/)(proc|sys|dev)/|/(proc|sys|dev)\Z|(\A|/)\.\.(/|\Z)|\
 """Paths that may lead to where files move by themselves, or are not files."""
 
 MOVING_PARAMETERS = re.compile(
-    r"kernel[./](random|ns_last_pid|pty[./]nr|tainted|perf_event_max_sample_rate|hung_task_detect_count)|fs[./].*(state|nr|count)|net[./].*(count|nr)\Z"
+    r"\A[^./]*\Z|fs[./]quota|net[./]netfilter\Z|kernel[./](random|ns_last_pid|pty[./]nr|tainted|perf_event_max_sample_rate|hung_task_detect_count)|fs[./].*(state|nr|count)|net[./].*(count|nr)\Z"
 )
-"""Kernel parameters that count or are drawn by lot."""
+"""Kernel parameters that count or are drawn by lot, and whole families that such are part of."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -177,6 +177,17 @@ def _sockets(arguments: list[str]) -> Look | None:
     return _options("lntuaxpH", *words, operands=False, look=Look.STATE if listens else Look.PASSING)(arguments)
 
 
+def _cut(arguments: list[str]) -> Look | None:
+    """Allow options, and no file: it reads what comes through its pipe."""
+    rest = iter(arguments)
+    for one in rest:
+        if one in {"-d", "-f", "-c", "-b"}:
+            next(rest, None)
+        elif one != "-s" and not re.fullmatch(r"-[dfcb].+", one):
+            return None
+    return Look.STATE
+
+
 def _processes(_arguments: list[str]) -> Look:
     return Look.PASSING
 
@@ -239,7 +250,7 @@ KNOWN: dict[str, Judge] = {
 }
 
 FILTERS: dict[str, Judge] = {
-    "cut": _anything,
+    "cut": _cut,
     "grep": _options("EFGPchilnoqsvwx"),
     "head": _options("", *(f"-{count}" for count in range(1, 100))),
     "sort": _options("nrufbV", operands=False),

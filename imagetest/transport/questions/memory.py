@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from imagetest.transport.shell import Answer
 
 PATIENCE_SECONDS = 0.2
 """A check that has been at it for longer, besides asking, may have waited for something: it is told what is now."""
+
+
+LONG_SECONDS = 1.0
+"""After a wait of that length nobody is told any more what was asked before it, not even in the checks to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +64,32 @@ class Clock:
         """The number of the running check."""
         self._began = time.monotonic()
         self._asking = 0.0
+        self._waits = 0
 
     def begin(self) -> None:
         """Note that another check begins."""
+        self._waits = self.waits
         self.check += 1
         self._began, self._asking = time.monotonic(), 0.0
 
     def asked(self, seconds: float) -> None:
-        """Note that the check waited for an answer."""
-        self._asking += seconds
+        """Note that the check waited for an answer; what its other threads wait for keeps it from nothing."""
+        if threading.current_thread() is threading.main_thread():
+            self._asking += seconds
 
     @property
     def waited(self) -> bool:
         """Say whether the check has taken its time, and perhaps wants to see a change."""
-        return time.monotonic() - self._began - self._asking > PATIENCE_SECONDS
+        return self._elsewhere > PATIENCE_SECONDS
+
+    @property
+    def waits(self) -> int:
+        """Return how many checks took so much time that whatever was asked before is of another day."""
+        return self._waits + (self._elsewhere > LONG_SECONDS)
+
+    @property
+    def _elsewhere(self) -> float:
+        return time.monotonic() - self._began - self._asking
 
 
 class Memory:
@@ -85,10 +102,14 @@ class Memory:
         self._known: dict[str, Known] = {}
         self._seen: dict[str, int] = {}
         """By question, the number of the check that saw its answer last."""
+        self._waits = clock.waits
 
     @property
     def holds(self) -> bool:
         """Say whether an answer that is known may be told: nothing ran yet that may have changed the machine."""
+        if self._waits != self._clock.waits:
+            self._waits = self._clock.waits
+            self._known.clear()
         if self._name not in self._touched:
             return True
         self._known.clear()

@@ -10,6 +10,7 @@ import pytest
 from imagetest.drivers.docker import DockerDriver
 from imagetest.transport.questions.ahead import errands
 from imagetest.transport.questions.families import FAMILIES
+from imagetest.transport.questions.families.packages import Packages
 from imagetest.transport.questions.sudo import wrap
 from imagetest.transport.shell import Answer, Shell
 from tests.collectors.machines import Machine, booted
@@ -93,6 +94,16 @@ def test_packages_installed_removed_absent_and_strange(shell: Shell, prepared: M
     names = prepared.run("dpkg-query -W -f '${Package}\\n'").split()
 
     assert_alike(shell, texts("package", [*names, "absent", "lib", "libc6", "awk", "mail-transport-agent"]), at_least=1)
+
+
+def test_what_dpkg_warns_of_stands_in_each_answer_of_its_own() -> None:
+    warned = b"dpkg-query: warning: parsing file '/var/lib/dpkg/status' near line 9 package 'web'\n"
+    absent = b"dpkg-query: no packages found matching absent\n"
+    row = b"bash\tinstall ok installed\t5.2\n"
+    packages = Packages()
+
+    assert set(packages.facts(Answer(exit_code=1, stdout=row, stderr=absent), ["bash", "absent"])) == {"bash", "absent"}
+    assert packages.facts(Answer(exit_code=0, stdout=row, stderr=warned), ["bash"]) == {}
 
 
 @pytest.mark.docker

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from imagetest.transport import connection
 from imagetest.transport.backend import Switchboard
 from imagetest.transport.line import Machine
-from imagetest.transport.questions.memory import PATIENCE_SECONDS, Touched
+from imagetest.transport.questions.memory import LONG_SECONDS, PATIENCE_SECONDS, Touched
 from imagetest.transport.recorder import Recorder
 from imagetest.transport.shell import Answer, Shell
 from tests.transport.conftest import Served, serve
@@ -100,6 +102,92 @@ def test_a_check_that_slept_sees_what_is(asker: Asker, served: Served) -> None:
     asker.begin()
     file.touch()
     time.sleep(PATIENCE_SECONDS * 1.1)
+
+    assert asker.ask(f"test -e {file}").exit_code == 0
+
+
+def test_after_a_long_wait_the_checks_to_come_are_told_what_is(asker: Asker, served: Served) -> None:
+    """A check that waits for a service by other means than asking leaves nothing behind that is of before."""
+    file, other = served.folder / "late", served.folder / "other"
+    asker.board.expect("web", [f"test -e {file}", f"test -e {other}"])
+    asker.begin()
+    time.sleep(LONG_SECONDS * 1.1)
+    asker.begin()
+    file.touch()
+
+    assert asker.ask(f"test -e {file}").exit_code == 0
+    asker.ask(f"test -e {other}")
+    asker.begin()
+    asker.ask(f"test -e {other}")
+    assert asker.remembered() == [False, False, True]
+
+
+def test_what_another_thread_waits_for_keeps_a_check_from_nothing(asker: Asker, served: Served) -> None:
+    file = served.folder / "late"
+    asker.board.expect("web", [f"test -e {file}"])
+    asker.begin()
+    beside = threading.Thread(target=asker.ask, args=("sleep 0.5", "another"))
+    beside.start()
+    time.sleep(PATIENCE_SECONDS * 1.5)
+    file.touch()
+
+    assert asker.ask(f"test -e {file}").exit_code == 0
+    beside.join()
+
+
+def test_asking_ahead_is_nobodys_wait(asker: Asker) -> None:
+    asker.board.expect("web", ["test -e /x", "head -n 1 /etc/passwd"])
+    asker.begin()
+    asker.ask("head -n 1 /etc/passwd")
+
+    assert asker.remembered() == [True]
+
+
+@pytest.mark.parametrize("reads", ["cat {}", "grep -c x {}", "wc -l {}", "head -n 1 {}", "echo x | cut -f1 {}"])
+def test_who_reads_from_a_pipe_changes_what_is_in_it(asker: Asker, served: Served, reads: str) -> None:
+    pipe, file = served.folder / "pipe", served.folder / "file"
+    os.mkfifo(pipe)
+    asker.ask(f"test -e {file}")
+    writer = threading.Thread(target=pipe.write_text, args=("x\n",))
+    writer.start()
+    asker.begin()
+    answer = asker.ask(reads.format(pipe))
+    writer.join(SECONDS)
+    asker.begin()
+    asker.ask(f"test -e {file}")
+
+    assert (answer.exit_code, answer.stdout[:1] in {b"x", b"1"}) == (0, True)
+    assert asker.remembered() == [False, False, False]
+
+
+def test_a_file_that_nobody_knows_where_it_is_may_be_a_pipe(asker: Asker) -> None:
+    asker.ask("test -e /x")
+    asker.begin()
+    asker.ask("cat queue")
+    asker.begin()
+    asker.ask("test -e /x")
+
+    assert asker.remembered() == [False, False, False]
+
+
+def test_a_connection_that_a_command_had_to_make_anew_may_lead_to_a_rebooted_machine(
+    asker: Asker, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = served.folder / "file"
+    asker.ask(f"test -e {file}")
+    line = asker.board.line("web")
+    run = line.run
+
+    def after_a_cut(command: str, *, afresh: bool = False) -> Answer:
+        line.close()
+        return run(command, afresh=afresh)
+
+    monkeypatch.setattr(line, "run", after_a_cut)
+    asker.begin()
+    asker.ask("uname -s")
+    monkeypatch.undo()
+    file.touch()
+    asker.begin()
 
     assert asker.ask(f"test -e {file}").exit_code == 0
 

@@ -14,6 +14,8 @@ STATUS, VERSION = "${Status}", "${Status} ${Version}"
 NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 """A package's name (Debian Policy, section 5.6.1), and no pattern and no architecture with it."""
 
+MISSING = re.compile(r"dpkg-query: no packages found matching (\S+)")
+
 
 class Packages:
     """What `dpkg-query` knows of packages."""
@@ -38,9 +40,10 @@ class Packages:
         found: Facts = {row[0]: ("", *row[1:]) for row in rows if len(row) == 3 and times[row[0]] == 1}  # noqa: PLR2004
         wanted = set(names)
         for complaint in lines(answer.stderr):
-            name = complaint.rpartition(" ")[2]
-            if name in wanted and name not in times:
-                found[name] = (complaint,)
+            if (missing := MISSING.fullmatch(complaint)) is None:
+                return {}  # a warning, which dpkg gives with every answer
+            if missing[1] in wanted and missing[1] not in times:
+                found[missing[1]] = (complaint,)
         return found
 
     def tell(self, question: Question, fact: tuple[str, ...]) -> Answer:
