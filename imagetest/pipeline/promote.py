@@ -81,7 +81,8 @@ def _retire(desk: Desk, entry: Promotion) -> None:
     """Retire what was superseded. Raises InfrastructureError, which says that the promotion itself is done."""
     if not isinstance(desk.promoter, Retiring):
         return
-    history, channel = desk.store.history(), desk.outlet.channel
+    channel = desk.outlet.channel
+    history = [one for one in desk.store.history() if one.kind == entry.kind]  # a name may have been another platform's
     keep = desk.outlet.ami.keep if desk.outlet.ami else None
     earlier = retention.superseded(history, channel=channel, image=entry.image)
     surplus = retention.surplus(history, channel=channel, image=entry.image, keep=keep) if keep is not None else ()

@@ -16,14 +16,12 @@ def superseded(history: Sequence[Promotion], *, channel: str, image: str) -> tup
 def surplus(history: Sequence[Promotion], *, channel: str, image: str, keep: int) -> tuple[Placement, ...]:
     """Return what of it lies beyond the `keep` newest that there is to go back to.
 
-    What was revoked is nothing to go back to and does not count, but stays as long as something older does. What any
-    other channel stands at, or keeps by the same number, stays too.
+    What was revoked is nothing to go back to and does not count, but stays as long as something older does. Whatever
+    any other channel or image ever held stays too: its own rule is not this one.
     """
-    kept = [
-        entry
-        for other in sorted({one.channel for one in history})
-        for entry in _newest(history, _earlier(history, other, image), keep)
-    ]
+    kept = list(_newest(history, _earlier(history, channel, image), keep))
+    for other, name in sorted({(one.channel, one.image) for one in history} - {(channel, image)}):
+        kept += _earlier(history, other, name)
     stay = _standing(history).union(_places(history, kept, but=set()))
     return _places(history, _earlier(history, channel, image), but=stay)
 

@@ -49,6 +49,16 @@ def test_what_another_channel_stands_at_stays() -> None:
     assert digests(retention.surplus(history, channel="stable", image="web", keep=1)) == ""
 
 
+def test_what_another_channel_or_image_ever_held_stays() -> None:
+    """Another channel may keep more than this one."""
+    history = story(*promoted("a", "b", channel="beta"), *promoted("a", "b", "c", "d"))
+    other = tuple(replace(entry, image="web.uefi") for entry in story(*promoted("a", "e")))
+
+    assert digests(retention.surplus(history, channel="stable", image="web", keep=1)) == ""
+    mixed = (*other, *story(*promoted("a", "b", "c", "d")))
+    assert digests(retention.surplus(mixed, channel="stable", image="web", keep=1)) == "b"
+
+
 def test_what_was_revoked_does_not_count_as_something_to_go_back_to() -> None:
     history = story(*promoted("a", "b", "c"), (Action.REVOKE, "c", "stable"), *promoted("d"))
 

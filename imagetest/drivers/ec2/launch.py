@@ -45,6 +45,11 @@ def understood(plan: BootPlan) -> None:
                 hint=f"leave boot.{name} out; an instance is reached by its own SSH server and starts what it starts",
             )
     cloud = plan.ec2
+    if plan.network == "none" and cloud.security_groups:
+        raise ConfigError(
+            "an instance that is cut off cannot have boot.ec2.security_groups: what they let out would get out",
+            hint="leave them out for this image",
+        )
     inbound.check(cloud.inbound)
     check_tags(cloud.tags)
     if cloud.reach == "session-manager":

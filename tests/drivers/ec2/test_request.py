@@ -127,6 +127,9 @@ def test_a_tag_holds_what_ec2_allows(value: str) -> None:
             BootPlan(network="none", ec2=Cloud(reach="session-manager")), "cannot be reached through Session Manager",
             id="cut-off",
         ),
+        pytest.param(
+            BootPlan(network="none", ec2=Cloud(security_groups=("sg-1",))), "what they let out would get out", id="groups",
+        ),
     ],
 )  # fmt: skip
 def test_what_ec2_does_not_understand_is_refused_before_anything_is_made(plan: BootPlan, said: str) -> None:
