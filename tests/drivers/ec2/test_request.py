@@ -128,7 +128,8 @@ def test_a_tag_holds_what_ec2_allows(value: str) -> None:
             id="cut-off",
         ),
         pytest.param(
-            BootPlan(network="none", ec2=Cloud(security_groups=("sg-1",))), "what they let out would get out", id="groups",
+            BootPlan(network="none", ec2=Cloud(security_groups=("sg-1",))), "what they let out would get out",
+            id="groups",
         ),
     ],
 )  # fmt: skip
