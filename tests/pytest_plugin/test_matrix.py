@@ -42,7 +42,7 @@ def project(tmp_path: Path, dockyard: Dockyard) -> Iterator[Project]:
 
 def judge(project: Project, required: list[str], *options: str, other: str = "nobody") -> tuple[int, dict[str, Any]]:
     """Return the exit code, and each cell's document."""
-    text = TOML.format(image=project.dockyard.plain, required=json.dumps(required), other=other)
+    text = TOML.format(image=project.dockyard.build("FROM {plain}"), required=json.dumps(required), other=other)
     (project.folder / "imagetest.toml").write_text(text)
     ended = project.run("--promote", "stable", *options)
     assert "Traceback" not in ended.text
