@@ -73,8 +73,8 @@ def revoke(
     """Take the current image out of a channel, which then points at nothing."""
     from imagetest.config import wiring
     from imagetest.config.settings import load
+    from imagetest.execute.operator import operator
     from imagetest.pipeline import promote as pipeline
-    from imagetest.pipeline.verify import operator
     from imagetest.policy import channels as policy
 
     settings = load(config)
@@ -100,8 +100,8 @@ def rollback(
     """Point a channel at the image that it held before."""
     from imagetest.config import wiring
     from imagetest.config.settings import load
+    from imagetest.execute.operator import operator
     from imagetest.pipeline import promote as pipeline
-    from imagetest.pipeline.verify import operator
     from imagetest.policy import channels as policy
 
     settings = load(config)

@@ -28,8 +28,8 @@ def promote(
     """Promote an image whose recorded assessment passes the channel's gate today."""
     from imagetest.config import wiring
     from imagetest.config.settings import load
+    from imagetest.execute.operator import operator
     from imagetest.pipeline import promote as pipeline
-    from imagetest.pipeline.verify import operator
     from imagetest.policy import assess, gate
 
     settings = load(config)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import getpass
 import platform
 import shlex
-import socket
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from imagetest.execute.operator import operator
 from imagetest.model.assessment import Assessment, Phase, Tool
 from imagetest.model.control import Control, Profile
 from imagetest.model.finding import Check, Waiver
 from imagetest.model.image import Bake, Image
 from imagetest.model.instance import Boot
 from imagetest.model.parity import Parity
-from imagetest.model.text import cleaned, legible
+from imagetest.model.text import cleaned
 from imagetest.policy import assess
 
 LIBRARIES = ("imagetest", "pytest", "pytest-testinfra", "paramiko", "docker")
@@ -89,18 +88,6 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
-
-
-def operator() -> str:
-    """Return who runs this, and on which machine."""
-    return legible(f"{_user()}@{socket.gethostname()}")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # no account with this number, as in many CI containers
-        return "unknown"
 
 
 def invocation() -> list[str]:

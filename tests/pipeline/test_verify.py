@@ -7,12 +7,13 @@ import sys
 
 import pytest
 
+from imagetest.execute.operator import operator
 from imagetest.model.assessment import Phase, Verdict
 from imagetest.model.codec import Document, decode, encode
 from imagetest.model.control import Control, Profile
 from imagetest.model.finding import Check, Status
 from imagetest.model.image import Bake
-from imagetest.pipeline.verify import Verification, conclude, invocation, operator
+from imagetest.pipeline.verify import Verification, conclude, invocation
 from tests.nouns import BOOT, IMAGE, NOW, waiver
 
 CATALOGUE = {name: Control(id=name, title=name.upper()) for name in ("a", "b")}

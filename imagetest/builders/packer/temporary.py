@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 import secrets
-import socket
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagetest.errors import EngineError, ImagetestError
-from imagetest.execute import aws
+from imagetest.execute import aws, tags
 from imagetest.ports import Claim, Event, Progress
 
 LIFE = timedelta(hours=12)
@@ -59,11 +57,13 @@ class Temporary:
         if source not in self._resources:
             self._resources[source] = f"imagetest-packer-{secrets.token_hex(4)}@{region}"
             self._claim("ec2", self._resources[source])
-        tags = tags_of(self._resources[source], datetime.now(UTC) + LIFE)
+        resource = self._resources[source]
+        run = resource.partition("@")[0].removeprefix("imagetest-")
+        marks = tags.belonging(resource, run=run, expires=datetime.now(UTC) + LIFE)
         ec2 = aws.client("ec2", region)
         try:
             with aws.translated(f"mark {name!r}"):
-                aws.eventually(lambda: ec2.create_tags(Resources=[_identity(ec2, kind, name)], Tags=tags), *NOT_YET)
+                aws.eventually(lambda: ec2.create_tags(Resources=[_identity(ec2, kind, name)], Tags=marks), *NOT_YET)
         finally:
             ec2.close()
 
@@ -86,17 +86,3 @@ def _identity(ec2: Any, kind: str, name: str) -> str:
         if time.monotonic() >= deadline:
             raise EngineError("AWS does not list it")
         time.sleep(PAUSE_SECONDS)
-
-
-def tags_of(resource: str, expires: datetime) -> list[dict[str, str]]:
-    """Return the tags that say what a thing belongs to, whose it is, and when it is to be gone."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no account with this number, as in many CI containers
-        user = "unknown"
-    said = {
-        "imagetest:resource": resource, "imagetest:run": resource.partition("@")[0].removeprefix("imagetest-"),
-        "imagetest:owner": f"{user}@{socket.gethostname()}",
-        "imagetest:expires": expires.isoformat(timespec="seconds"),
-    }  # fmt: skip
-    return [{"Key": key, "Value": value} for key, value in said.items()]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from imagetest.drivers.ec2 import inbound, tags
+from imagetest.drivers.ec2 import inbound
 from imagetest.errors import ConfigError, EngineError, ImagetestError, LeakError
-from imagetest.execute import aws
+from imagetest.execute import aws, tags
 from imagetest.model.plan import Cloud
 from imagetest.ports import Access
 

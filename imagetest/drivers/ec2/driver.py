@@ -14,12 +14,13 @@ from typing import Any
 import paramiko
 
 from imagetest.drivers import login, readiness
-from imagetest.drivers.ec2 import amis, belongings, inside, launch, tags
-from imagetest.drivers.ec2.instance import Ec2Instance, last_lines
+from imagetest.drivers.console import KEPT, last_lines
+from imagetest.drivers.ec2 import amis, belongings, inside, launch
+from imagetest.drivers.ec2.instance import Ec2Instance
 from imagetest.drivers.ec2.reaching import Reached, reach
 from imagetest.drivers.history import look_back
 from imagetest.errors import BootError, ConfigError, EngineError, ImagetestError, LeakError
-from imagetest.execute import aws
+from imagetest.execute import aws, tags
 from imagetest.model.image import Image
 from imagetest.model.instance import Boot, Instance
 from imagetest.model.plan import BootPlan
@@ -29,8 +30,8 @@ from imagetest.transport.shell import Shell
 ANSWER_SECONDS = 20.0
 """How long an instance that is up already may take to answer."""
 
-CONSOLE_KEPT = 64 * 1024
-"""Characters of a console that are evidence of a boot, as much as AWS keeps."""
+SILENT = "its console said nothing yet"
+"""AWS renews what it has of a console now and then."""
 
 CUT_OFF = (
     "its security group lets nothing out; EC2 does not tell what it tried to reach, and lets it reach AWS's name "
@@ -266,7 +267,7 @@ class Ec2Driver:
 def _console(machine: Ec2Instance) -> str:
     """Return the end of its console, which AWS renews now and then; nothing where AWS has none to show."""
     try:
-        return machine.console()[-CONSOLE_KEPT:]
+        return machine.console()[-KEPT:]
     except EngineError:
         return ""
 
@@ -274,7 +275,11 @@ def _console(machine: Ec2Instance) -> str:
 def _last_words(machine: Ec2Instance) -> str:
     try:
         state = machine.look()
-        parts = [machine.ended(state) if state != "running" else "", machine.checks(), last_lines(machine.console())]
+        parts = [
+            machine.ended(state) if state != "running" else "",
+            machine.checks(),
+            last_lines(machine.console(), nothing=SILENT),
+        ]
     except EngineError as error:
         return str(error)
     return "; ".join(part for part in parts if part)

@@ -6,6 +6,7 @@ import re
 import time
 from typing import Any
 
+from imagetest.drivers.console import text
 from imagetest.errors import BootError
 from imagetest.execute import aws
 
@@ -15,13 +16,8 @@ PENDING_SECONDS = 300.0
 EVERY_SECONDS = 2.0
 """How often a machine that boots is looked at; SSH is tried more often than that."""
 
-LAST_LINES = 15
-
 HOST_KEYS = re.compile(r"-----BEGIN SSH HOST KEY KEYS-----(.*?)-----END SSH HOST KEY KEYS-----", re.DOTALL)
 """What cloud-init prints to the console on the first boot."""
-
-CONTROLS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])|[^\n\x20-\x7e\x80-\uffff]")
-"""ANSI's control sequences (ECMA-48) and whatever else is no text."""
 
 
 class Ec2Instance:
@@ -91,7 +87,7 @@ class Ec2Instance:
                 if aws.code_of(error) not in {"UnsupportedOperation", "Unsupported", "InvalidParameterCombination"}:
                     raise
                 said = self._ec2.get_console_output(InstanceId=self.id)
-        return CONTROLS.sub("", str(said.get("Output") or ""))
+        return text(str(said.get("Output") or ""))
 
     def host_keys(self) -> list[str]:
         """Return the Ed25519 host keys that cloud-init printed, the newest first. Raises EngineError."""
@@ -119,14 +115,6 @@ class Ec2Instance:
             f"instance {self.id} ({said.get('InstanceType')}, {kind}) in {placement.get('AvailabilityZone')} "
             f"from {said.get('ImageId')}, launched at {_time(said.get('LaunchTime'))}"
         )
-
-
-def last_lines(console: str) -> str:
-    """Return the last lines of a console in words, for the end of a message."""
-    lines = [line.rstrip() for line in console.splitlines() if line.strip()]
-    if not lines:
-        return "its console said nothing yet"
-    return "\n".join(["its last console lines:", *(f"    {line[:200]}" for line in lines[-LAST_LINES:])])
 
 
 def _time(value: object) -> str:

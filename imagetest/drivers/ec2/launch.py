@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imagetest.drivers.ec2 import belongings, first_boot, inbound, request, tags, tunnel
+from imagetest.drivers.ec2 import belongings, first_boot, inbound, request, tunnel
 from imagetest.drivers.ec2.amis import Ami, fits
 from imagetest.errors import BootError, ConfigError
-from imagetest.execute import aws
+from imagetest.execute import aws, tags
 from imagetest.model.plan import BootPlan
 from imagetest.ports import Access
 

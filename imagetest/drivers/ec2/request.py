@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from imagetest.drivers.ec2 import tags
 from imagetest.drivers.ec2.amis import Ami
+from imagetest.execute import tags
 from imagetest.model.plan import Cloud
 
 SMALL = {"x86_64": "t3.small", "arm64": "t4g.small"}

@@ -5,12 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from imagetest.drivers.console import text
 from imagetest.drivers.qemu.traffic import Traffic
-
-LAST_LINES = 15
-
-CONTROLS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])|[^\n\x20-\x7e\x80-\uffff]")
-"""ANSI's control sequences (ECMA-48) and whatever else is no text."""
 
 DEAD = (
     (
@@ -89,16 +85,3 @@ def is_up(console: str) -> bool:
     return (
         re.search(r"^\S+ login: ?|Reached target .*(?:Multi-User|Graphical)", text(console), re.MULTILINE) is not None
     )
-
-
-def text(said: str) -> str:
-    """Return what was said without what only moves a cursor."""
-    return CONTROLS.sub("", said)
-
-
-def last_lines(console: str) -> str:
-    """Return the last lines in words, for the end of a message."""
-    lines = [line.rstrip() for line in text(console).splitlines() if line.strip()]
-    if not lines:
-        return "its serial console said nothing"
-    return "\n".join(["its last console lines:", *(f"    {line[:200]}" for line in lines[-LAST_LINES:])])

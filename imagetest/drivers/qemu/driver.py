@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagetest.drivers import login, readiness
+from imagetest.drivers.console import KEPT, last_lines, text
 from imagetest.drivers.history import look_back
-from imagetest.drivers.qemu import accelerator, command, console, disk, keeper, keys, place
+from imagetest.drivers.qemu import accelerator, command, disk, keeper, keys, place
 from imagetest.drivers.qemu.machine import Machine, read
 from imagetest.drivers.qemu.monitor import Monitor
 from imagetest.drivers.qemu.rest import Rest
@@ -61,10 +62,6 @@ class _Start:
     deadline: float
     seconds: float
     notes: tuple[str, ...]
-
-
-CONSOLE_KEPT = 64 * 1024
-"""Characters of a console that are evidence of a boot."""
 
 
 class QemuDriver:
@@ -177,7 +174,7 @@ class QemuDriver:
             return "the machine is gone"
         code = machine.ended() if machine is not None else None
         ended = "" if code is None else f"QEMU ended with exit code {code}; "
-        return ended + console.last_lines(read(folder / keeper.CONSOLE))
+        return ended + last_lines(read(folder / keeper.CONSOLE))
 
     def close(self) -> None:
         """Hold nothing: a machine ends with this process, or when it is destroyed."""
@@ -268,7 +265,7 @@ class QemuDriver:
         boot = replace(
             up.boot, driver_version=_version(), command=process_1, init=init, started=start.started,
             reachable_seconds=round(reachable, 3), ready_seconds=round(ready, 3), timeline=seen.timeline, attempts=sent,
-            console=console.text(machine.console())[-CONSOLE_KEPT:],
+            console=text(machine.console())[-KEPT:],
             notes=(*start.notes, *cut, *notes),
         )  # fmt: skip
         return replace(up, boot=boot)

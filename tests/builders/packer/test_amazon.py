@@ -10,15 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from imagetest.builders.packer import amazon, temporary
+from imagetest.builders.packer import amazon
 from imagetest.builders.packer.builder import PackerBuilder
-from imagetest.drivers.ec2 import tags
 from imagetest.model.plan import BakeOrder
 from imagetest.ports import Event
 from imagetest.testing.aws import AwsWithBodies
@@ -95,16 +93,6 @@ def test_the_template_in_hcl_says_the_same(project: Project) -> None:
 )
 def test_the_ami_of_the_templates_own_region_is_tested(made: str, own: str, copies: tuple[str, ...]) -> None:
     assert amazon.chosen(made, "us-east-1") == (own, copies)
-
-
-def test_what_packer_makes_is_found_by_the_tags_of_the_driver() -> None:
-    when = datetime(2031, 1, 2, tzinfo=UTC)
-    ours = {one["Key"]: one["Value"] for one in temporary.tags_of("imagetest-packer-1@us-east-1", when)}
-
-    assert ours == {
-        tags.RESOURCE: "imagetest-packer-1@us-east-1", tags.RUN: "packer-1", tags.OWNER: tags.owner(),
-        tags.EXPIRES: "2031-01-02T00:00:00+00:00",
-    }  # fmt: skip
 
 
 # -- with this machine's Packer

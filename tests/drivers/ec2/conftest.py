@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from imagetest.drivers.ec2 import Ec2Driver, tags
+from imagetest.drivers.ec2 import Ec2Driver
+from imagetest.execute import tags
 from imagetest.model.plan import BootPlan
 from imagetest.ports import Booted
 from imagetest.testing.aws import AwsWithBodies

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from imagetest.drivers.ec2 import Ec2Driver, tags
+from imagetest.drivers.ec2 import Ec2Driver
 from imagetest.errors import BootError, ConfigError, EngineError, LeakError
 from imagetest.execute import aws as door
-from imagetest.execute import keys
+from imagetest.execute import keys, tags
+from imagetest.execute.operator import operator
 from imagetest.model.plan import BootPlan, Cloud
 from imagetest.ports import Access
 from imagetest.testing.aws import AwsWithBodies
@@ -57,7 +58,7 @@ def test_everything_says_whose_it_is_and_until_when(aws: AwsWithBodies, boot: Bo
 
     assert len(made) == 4
     for one in found:
-        assert one[tags.OWNER] == tags.allowed(tags.owner())
+        assert one[tags.OWNER] == tags.allowed(operator())
         assert timedelta(0) < datetime.fromisoformat(one[tags.EXPIRES]) - datetime.now(UTC) <= timedelta(minutes=120)
         assert one["team"] == "web"
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from imagetest.drivers.ec2 import Ec2Driver, tags
+from imagetest.drivers.ec2 import Ec2Driver
 from imagetest.errors import EngineError
+from imagetest.execute import tags
 from imagetest.model.image import Image
 from imagetest.ports import Access, Driver
 from imagetest.testing.aws import AwsWithBodies

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from imagetest.drivers.ec2 import tags
+from imagetest.execute import tags
 from imagetest.testing.aws import AwsWithBodies
 from tests.drivers.ec2.conftest import left
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagetest.drivers.ec2 import launch, request, tags
+from imagetest.drivers.ec2 import launch, request
 from imagetest.drivers.ec2.amis import Ami
 from imagetest.errors import ConfigError
+from imagetest.execute import tags
 from imagetest.model.plan import BootPlan, Cloud
 
 UNTIL = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from imagetest.drivers.console import LAST_LINES, last_lines
 from imagetest.drivers.qemu import console
 from imagetest.drivers.qemu.traffic import Traffic
 
@@ -93,14 +94,14 @@ def test_a_machine_is_up_where_somebody_could_log_in(said: str) -> None:
 
 
 def test_the_last_lines_obey_no_terminal_and_are_few() -> None:
-    shown = console.last_lines("".join(f"\x1b[31mline {number}\x1b[0m\x07\r\n\n" for number in range(40)) + "x" * 900)
+    shown = last_lines("".join(f"\x1b[31mline {number}\x1b[0m\x07\r\n\n" for number in range(40)) + "x" * 900)
 
     assert shown.splitlines()[0] == "its last console lines:"
     assert shown.splitlines()[1].strip() == "line 26"
-    assert len(shown.splitlines()) == console.LAST_LINES + 1
+    assert len(shown.splitlines()) == LAST_LINES + 1
     assert max(map(len, shown.splitlines())) <= 204
     assert not set(shown) & {"\x1b", "\x07", "\r"}
 
 
 def test_a_console_that_said_nothing_is_said_so() -> None:
-    assert console.last_lines("\x1b[2J\r\n \n") == "its serial console said nothing"
+    assert last_lines("\x1b[2J\r\n \n") == "its serial console said nothing"

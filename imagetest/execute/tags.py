@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
 import re
-import socket
 from datetime import datetime
+
+from imagetest.execute.operator import operator
 
 RESOURCE = "imagetest:resource"
 """The tag that names the instance which a thing belongs to: by it everything is found again and removed."""
@@ -26,20 +26,17 @@ Tags = list[dict[str, str]]
 def own(resource: str, *, image: str, expires: datetime, further: tuple[tuple[str, str], ...]) -> Tags:
     """Return the tags of what is made for one instance."""
     run = resource.removeprefix("imagetest-").partition(f"-{image}")[0]
-    said = {
-        "Name": resource, RESOURCE: resource, RUN: run, OWNER: owner(),
-        EXPIRES: expires.isoformat(timespec="seconds"), **dict(further),
-    }  # fmt: skip
+    return [*_tags({"Name": resource}), *belonging(resource, run=run, expires=expires), *_tags(dict(further))]
+
+
+def belonging(resource: str, *, run: str, expires: datetime) -> Tags:
+    """Return the tags that say what a thing belongs to, whose it is, and when it is to be gone."""
+    until = expires.isoformat(timespec="seconds")
+    return _tags({RESOURCE: resource, RUN: run, OWNER: operator(), EXPIRES: until})
+
+
+def _tags(said: dict[str, str]) -> Tags:
     return [{"Key": key, "Value": allowed(value)} for key, value in said.items()]
-
-
-def owner() -> str:
-    """Return who answers for what is made: the user of this machine, and the machine."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # no account with this number, as in many CI containers
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def allowed(value: str) -> str:
