@@ -13,7 +13,6 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
-from moto.server import ThreadedMotoServer
 
 from imagetest.errors import ConfigError, EngineError, GateClosedError
 from imagetest.execute import aws
@@ -27,15 +26,6 @@ ACCOUNT, ORGANISATION = "999988887777", "arn:aws:organizations::111122223333:org
 NAME = "/images/web/stable"
 EVIDENCE = Evidence(assessment_id="run-web", document=b"{}")
 NUMBERS = count()
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @dataclass

@@ -14,7 +14,6 @@ from typing import Any
 import boto3
 import pytest
 from docker.errors import ImageNotFound
-from moto.server import ThreadedMotoServer
 
 from imagetest.execute import aws
 from imagetest.execute.disks import Digests, layers
@@ -153,15 +152,6 @@ class TestFolder(Disks):
     @pytest.fixture
     def broken(self, outlet: Outlet) -> Callable[[int], AbstractContextManager[None]]:
         return lambda at: FILES.broken(outlet.disks, at)
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture

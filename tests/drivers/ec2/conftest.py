@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from imagetest.drivers.ec2 import Ec2Driver
 from imagetest.execute import tags
@@ -101,3 +103,15 @@ def left(ec2: Any) -> list[str]:
     found += ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
     found += ec2.describe_key_pairs(Filters=filters)["KeyPairs"]
     return [str(one) for one in found]
+
+
+@pytest.fixture
+def stubber() -> Iterator[Stubber]:
+    """Give a client whose answers a test writes beforehand; all of them must have been asked for."""
+    client = boto3.client(
+        "ec2", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"  # noqa: S106 - none
+    )  # fmt: skip
+    with Stubber(client) as made:
+        yield made
+        made.assert_no_pending_responses()
+    client.close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -14,15 +12,6 @@ from imagetest.errors import ConfigError, EngineError, LeakError
 
 AMI = "ami-0123456789abcdef0"
 REGION = "eu-west-1"
-
-
-@pytest.fixture
-def stubber() -> Iterator[Stubber]:
-    client = boto3.client("ec2", region_name=REGION, aws_access_key_id="x", aws_secret_access_key="x")  # noqa: S106 - none
-    with Stubber(client) as made:
-        yield made
-        made.assert_no_pending_responses()
-    client.close()
 
 
 def described(**changes: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -43,16 +42,6 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Echo]]:
     server.shutdown()
     thread.join()
     server.server_close()
-
-
-@pytest.fixture
-def stubber() -> Iterator[Stubber]:
-    client = boto3.client(
-        "ec2", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"  # noqa: S106 - none
-    )  # fmt: skip
-    with Stubber(client) as made:
-        yield made
-    client.close()
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
@@ -22,17 +20,6 @@ PRINTED = (
     "[   12.1] cloud-init\r\n\x1b[0;32m-----BEGIN SSH HOST KEY KEYS-----\r\n"
     "ecdsa-sha2-nistp256 AAAAE2 root@ip\r\nssh-ed25519 AAAAC3 root@ip\r\n-----END SSH HOST KEY KEYS-----\r\nlogin: "
 )
-
-
-@pytest.fixture
-def stubber() -> Iterator[Stubber]:
-    client = boto3.client(
-        "ec2", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"  # noqa: S106 - none
-    )  # fmt: skip
-    with Stubber(client) as made:
-        yield made
-        made.assert_no_pending_responses()
-    client.close()
 
 
 def described(state: str, **changes: Any) -> dict[str, Any]:
