@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from imagetest.transport.questions.families import Family, Question, family_of
+from imagetest.transport.questions.families import FAMILIES, Family, Question, family_of
 from imagetest.transport.questions.looking import FILTERS, Look, look
 from imagetest.transport.questions.sudo import innermost, peel, wrap
 from imagetest.transport.questions.words import PIPE, pipeline
@@ -47,7 +47,6 @@ def errands(questions: Iterable[str]) -> list[Errand]:
     What is not known to only look is left out, and so is what is good for a moment only.
     """
     families: dict[tuple[str | None, int, str], dict[str, Question]] = defaultdict(dict)
-    known: dict[int, Family] = {}
     alone = []
     for text in dict.fromkeys(questions):
         if look(innermost(text)) is not Look.STATE:
@@ -57,13 +56,12 @@ def errands(questions: Iterable[str]) -> list[Errand]:
         found = family_of(words)
         if found is not None:
             family, question = found
-            known[id(family)] = family
-            families[user, id(family), question.group][text] = question
+            families[user, FAMILIES.index(family), question.group][text] = question
         elif words[0] not in ASKED_ALONE and (paths := _read_by(words)) is not None:
             alone.append(_one(text, user, inner, paths))
     together = [
-        _together(known[family], group, some, user)
-        for (user, family, group), asked in families.items()
+        _together(FAMILIES[family], group, some, user)
+        for (user, family, group), asked in sorted(families.items(), key=lambda one: one[0][1])
         for some in _portions(asked)
     ]
     return together + alone

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 
 from imagetest.drivers.docker import DockerDriver
 from imagetest.transport.questions.ahead import errands
-from imagetest.transport.questions.families import FAMILIES
+from imagetest.transport.questions.families import FAMILIES, Facts
+from imagetest.transport.questions.families.contents import Contents
 from imagetest.transport.questions.families.packages import Packages
 from imagetest.transport.questions.sudo import wrap
 from imagetest.transport.shell import Answer, Shell
@@ -222,3 +225,42 @@ def test_ten_thousand_names_are_asked_in_portions(shell: Shell) -> None:
 def test_only_what_looks_and_lasts_is_asked_ahead(text: str) -> None:
     assert errands([text]) == []
     assert errands([wrap(text, "")]) == []
+
+
+def readings(names: list[str]) -> list[str]:
+    quoted = [shlex.quote(name) for name in names]
+    return [
+        text
+        for name in quoted
+        for text in (
+            f"cat -- {name}", f"cat {name}", f"sha256sum {name} | cut -d ' ' -f 1", f"md5sum {name} | cut -d' ' -f1",
+        )
+    ]  # fmt: skip
+
+
+@pytest.mark.docker
+def test_what_is_in_files_of_every_kind(shell: Shell, prepared: Machine) -> None:
+    """What cannot be read is left to its own command, and so is what only an odd name reaches."""
+    prepared.run("printf 'no end' >/tmp/open; : >/tmp/empty; head -c 70000 /dev/urandom >/tmp/noise; echo >/tmp/line")
+    prepared.run("head -c 300000 /dev/zero >/tmp/large; printf '\\n\\nx\\n\\n' >/tmp/gaps; ln -sf gaps /tmp/link")
+    there = prepared.run("find /etc -maxdepth 2 -type f ! -name '.*' | head -n 150").split()
+    odd = ["/tmp/open", "/tmp/empty", "/tmp/noise", "/tmp/line", "/tmp/gaps", "/tmp/link", "/etc/mtab"]
+
+    assert_alike(shell, readings([*there, *odd]), at_least=0.99)
+    assert_alike(shell, readings([*(one for one in ODD if "fifo" not in one), "/tmp/large"]), at_least=0)
+    assert told_ahead(shell, readings(["/tmp/fifo"])) == {}
+    assert "cat /tmp/large" not in told_ahead(shell, ["cat /tmp/large"])
+
+
+def test_a_file_that_changed_while_it_was_read_is_not_told() -> None:
+    before, now = (hashlib.sha256(text).hexdigest().encode() for text in (b"one", b"two\n"))
+    sums = before + b"  /a\n" + now + b"  /b\n"
+    contents = Contents()
+
+    def facts(told: bytes) -> Facts:
+        return contents.facts(Answer(exit_code=0, stdout=told, stderr=b""), ["/a", "/b"])
+
+    assert facts(b"  3 /a\n  4 /b\n  7 total\n\n" + sums + b"\nonetwo\n") == {"/a": ("one",), "/b": ("two\n",)}
+    assert facts(b"  3 /a\n  4 /b\n  7 total\n\n" + sums + b"\noneTwo\n") == {"/a": ("one",)}
+    assert facts(b"  2 /a\n  4 /b\n  6 total\n\n" + sums + b"\nonetwo\n") == {}
+    assert facts(b"") == {}

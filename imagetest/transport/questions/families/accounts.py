@@ -74,8 +74,4 @@ class Accounts:
         if kind == "group":
             fields = [f"getent group {name} | cut -d':' {field}" for field in FIELDS]
             return [f"getent group {name}", *fields]
-        return (
-            [f"getent passwd {name}", *(f"id {option} {name}" for option in IDS), f"id {name}"]
-            if kind == "user"
-            else []
-        )
+        return [f"getent passwd {name}", *(f"id {option} {name}" for option in IDS)] if kind == "user" else []

@@ -34,10 +34,11 @@ class Units:
         return None
 
     def command(self, group: str, names: Sequence[str]) -> str:  # noqa: ARG002 - one group
-        """Show three properties of each, of a name that no unit has as well; then list what is in files now."""
+        """Show three properties of each, of a name that no unit has as well; beside that, list what is in files now."""
         units = " ".join(map(_full, names))
         listed = f"systemctl list-unit-files --no-legend --no-pager --plain -- {units}"
-        return f"systemctl show -p {','.join(PROPERTIES)} -- {' '.join(names)} && echo && echo && {{ {listed}; :; }}"
+        shown = f"systemctl show -p {','.join(PROPERTIES)} -- {' '.join(names)} </dev/null"
+        return f"{listed} | {{ {shown} && echo && echo && cat; }}"
 
     def facts(self, answer: Answer, names: Sequence[str]) -> Facts:
         """Read a block for each name, in their order. An alias, or a unit that is not there, has no certain answer."""
