@@ -58,6 +58,8 @@ def write_verdict(folder: Path, assessment: Assessment, verdict: Verdict) -> Non
     )
     AllureFileLogger(str(folder)).report_result(result)  # type: ignore[no-untyped-call]
     facts = {"image": image.name, "digest": image.digest, "verdict": "open" if verdict.open else "closed"}
+    if assessment.boot and assessment.boot.taken_over_from:
+        facts["instance-taken-over-from"] = assessment.boot.taken_over_from
     facts |= {tool.name.replace(" ", "-"): tool.version for tool in assessment.tools}
     with (folder / "environment.properties").open("a", encoding="utf-8") as file:
         file.writelines(f"{image.name}.{name}={value}\n" for name, value in facts.items())

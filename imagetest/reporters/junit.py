@@ -64,7 +64,7 @@ def _sum_up(suite: ET.Element, assessment: Assessment) -> None:
 
 
 def _properties(assessment: Assessment, verdict: Verdict, coverage: Coverage) -> ET.Element:
-    image, bake = assessment.image, assessment.bake
+    image, bake, boot = assessment.image, assessment.bake, assessment.boot
     known = {
         "assessment": assessment.id,
         "image.name": image.name,
@@ -75,6 +75,7 @@ def _properties(assessment: Assessment, verdict: Verdict, coverage: Coverage) ->
         "bake.base": bake.base if bake else "",
         "bake.commit": bake.commit if bake else "",
         "bake.key": bake.key if bake else "",
+        **({"boot.taken-over-from": boot.taken_over_from} if boot and boot.taken_over_from else {}),
         "profile": assessment.profile.name,
         "gate": verdict.gate,
         "verdict": "open" if verdict.open else "closed",

@@ -154,6 +154,10 @@ class Line:
 
     def side_by_side(self, commands: list[str]) -> list[Answer | None]:
         """Run commands over several shells at once; None for one that came to no end."""
+        with self._turn:
+            return self._side_by_side(commands)
+
+    def _side_by_side(self, commands: list[str]) -> list[Answer | None]:
         from concurrent.futures import ThreadPoolExecutor
 
         self.open()

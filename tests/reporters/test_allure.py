@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import pytest
 
 from imagetest.model.control import Control, Severity
 from imagetest.model.finding import Command, Output
-from imagetest.reporters.allure import evidence, labels
+from imagetest.reporters.allure import evidence, labels, write_verdict
 from tests.dockyard import Dockyard
 from tests.nouns import NOW
+from tests.reporters.regenerate import load
 from tests.workshop import Ended, workshop_in
 
 SUITE = '''
@@ -166,3 +167,14 @@ def test_every_severity_has_its_own_in_allure(severity: Severity) -> None:
 
     assert found["severity"] in {"blocker", "critical", "normal", "minor"}
     assert (found["story"], found["tag"]) == ("b", "a")
+
+
+def test_an_instance_that_was_taken_over_is_told_as_such(tmp_path: Path) -> None:
+    document = load("photoapp.json")
+    assessment, verdict = document.assessment, document.verdict
+    assert assessment.boot is not None
+    taken = replace(assessment, boot=replace(assessment.boot, taken_over_from="run-of-before"))
+    write_verdict(tmp_path, taken, verdict)
+
+    told = (tmp_path / "environment.properties").read_text()
+    assert f"{assessment.image.name}.instance-taken-over-from=run-of-before\n" in told

@@ -154,3 +154,13 @@ def test_errors_of_the_run_are_errors() -> None:
 
     assert error.get("message") == "suites/broken/test_broken.py could not be collected:"
     assert "<frobnicate>" in error.text
+
+
+def test_an_instance_that_was_taken_over_is_told_as_such() -> None:
+    assessment, verdict = PLAUSIBLE.assessment, PLAUSIBLE.verdict
+    assert assessment.boot is not None
+    taken = replace(assessment, boot=replace(assessment.boot, taken_over_from="run-of-before"))
+
+    properties = {one.get("name"): one.get("value") for one in suite_of(taken, verdict).iter("property")}
+    assert properties["boot.taken-over-from"] == "run-of-before"
+    assert b"taken-over" not in JunitReporter().render(assessment, verdict)

@@ -14,7 +14,7 @@ from imagetest.drivers.docker import DockerDriver
 from imagetest.errors import MachineLostError
 from imagetest.model.instance import Address
 from imagetest.transport.backend import Switchboard
-from imagetest.transport.line import Line, LostForGoodError, Machine
+from imagetest.transport.line import CHANNELS, Line, LostForGoodError, Machine
 from imagetest.transport.questions.sudo import wrap
 from imagetest.transport.recorder import Recorder
 from imagetest.transport.shell import CommandTimeoutError, TooMuchOutputError
@@ -304,3 +304,26 @@ def test_what_sudo_gives_is_taken_anew_once_the_machine_was_changed(hosts: LiveH
     assert before == b"bob\n"
     assert board.ask("narrow", wrap("id -nG", "bob")).stdout == b"bob extra\n"
     board.close()
+
+
+CROWD = """
+mkdir -p /tmp/crowd && touch "/tmp/crowd/$$" && set -- /tmp/crowd/* && echo "$#"; sleep 0.02; rm "/tmp/crowd/$$"
+"""
+"""Says how many there are of it."""
+
+SESSIONS = 10
+"""What OpenSSH allows on one connection (`MaxSessions`, sshd_config(5))."""
+
+
+def test_however_much_is_asked_ahead_few_processes_do_it(line: Line) -> None:
+    most = max(int(one.stdout) for one in line.side_by_side([CROWD] * 60) if one)
+
+    assert 1 < most <= CHANNELS
+
+
+def test_however_many_threads_ask_the_server_has_no_more_sessions_than_it_allows(line: Line) -> None:
+    with ThreadPoolExecutor(max_workers=40) as pool:
+        counted = [int(one.stdout) for one in pool.map(lambda _: line.run(CROWD), range(80))]
+
+    assert len(counted) == 80
+    assert max(counted) <= SESSIONS
