@@ -16,7 +16,7 @@ from imagetest.model.image import Bake, Image, Input
 from imagetest.model.instance import Boot, Instance
 from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.plan import BakeOrder, BootPlan, Scope
-from imagetest.model.promotion import Placement, Promotion
+from imagetest.model.promotion import Leftover, Placement, Promotion
 from imagetest.model.snapshot import Family, Part
 
 
@@ -284,6 +284,23 @@ class Retiring(Protocol):
         ...
 
 
+@runtime_checkable
+class Tidying(Protocol):
+    """A promoter whose placements carry an expiry until they are recorded; not every one's do."""
+
+    def leftovers(self, where: str, now: datetime) -> tuple[Leftover, ...]:
+        """Return what is past its expiry in a place such as a region, whoever brought it there."""
+        ...
+
+    def settle(self, where: str) -> None:
+        """Take the expiry off what a record names. Raises InfrastructureError when it cannot."""
+        ...
+
+    def abandon(self, leftover: Leftover, now: datetime) -> bool:
+        """Remove it unless it is in use, or past its expiry no more; say whether that was done."""
+        ...
+
+
 class Store(Protocol):
     """The registry: what was assessed and promoted, append-only."""
 
@@ -310,5 +327,5 @@ class Store(Protocol):
 
 __all__ = [
     "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Expiring", "Family",
-    "Ingredients", "Part", "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store",
+    "Ingredients", "Part", "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store", "Tidying",
 ]  # fmt: skip

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imagetest.cli.common import Config
+
+if TYPE_CHECKING:
+    from imagetest.config.settings import Settings
 
 
 def reap(
@@ -41,9 +44,27 @@ def reap(
             raise UsageError(f"--expired {where!r} names no place", hint="as in ec2:eu-west-1")
         for resource in reap_expired(wiring.driver(name), place, now=datetime.now(UTC)):
             typer.echo(f"removed {resource}, which had expired")
+        _leftovers(settings, name, place)
     waiting = [lease.resource for lease in leases if lease.kept]
     if waiting:
         typer.echo(f"kept on purpose: {', '.join(waiting)}; --kept removes them")
     lent = [lease.resource for lease in leases if lease.standing]
     if lent:
         typer.echo(f"left to a later run: {', '.join(lent)}; --reused removes them")
+
+
+def _leftovers(settings: Settings, kind: str, place: str) -> None:
+    """Remove what promotions of a kind brought to a place and never recorded."""
+    from imagetest.config import plugins, wiring
+    from imagetest.pipeline.reap import reap_leftovers
+    from imagetest.ports import Tidying
+
+    if kind not in plugins.names("promoters"):
+        return
+    promoter = wiring.promoter(kind)
+    if not isinstance(promoter, Tidying):
+        return
+    for one in reap_leftovers(promoter, place, store=wiring.store(settings), now=datetime.now(UTC)):
+        left = one.leftover
+        brought = f"{left.where}, which {left.owner or 'somebody'} brought there for a promotion"
+        typer.echo(f"removed {brought} and never recorded" if one.removed else f"left {brought}: {one.why}")

@@ -26,6 +26,19 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """Content that was brought somewhere for a promotion, and that says itself that nobody recorded it in time."""
+
+    where: str
+    """As of a placement."""
+    digest: str
+    """Of the image that was tested."""
+    assessment_id: str
+    owner: str
+    """Who brought it there, as `user@host`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
     """One record of a channel's append-only history."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imagetest.errors import LeakError, UsageError
+from imagetest.errors import InfrastructureError, LeakError, UsageError
 from imagetest.execute.leases import IMAGE, SCRATCH, Lease, Leases
-from imagetest.ports import Driver, Expiring
+from imagetest.model.promotion import Leftover
+from imagetest.ports import Driver, Expiring, Store, Tidying
 
 
 def reap(
@@ -57,6 +59,44 @@ def reap_expired(driver: Driver, where: str, *, now: datetime) -> tuple[str, ...
     if leaks:
         raise leaks[0]
     return doomed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What became of a leftover."""
+
+    leftover: Leftover
+    removed: bool
+    why: str = ""
+    """Why it stays."""
+
+
+def reap_leftovers(promoter: Tidying, where: str, *, store: Store, now: datetime) -> tuple[Swept, ...]:
+    """Remove what failed promotions brought to a place and nobody recorded by its expiry.
+
+    Only the registry in which it would have been recorded can tell: the one that holds the assessment that it was
+    brought for. Raises the first InfrastructureError once all were tried.
+    """
+    found, failed = [], []
+    for one in promoter.leftovers(where, now):
+        try:
+            found.append(_sweep(promoter, one, store, now))
+        except InfrastructureError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return tuple(found)
+
+
+def _sweep(promoter: Tidying, one: Leftover, store: Store, now: datetime) -> Swept:
+    if any(place.where == one.where for record in store.history() for place in record.placements):
+        promoter.settle(one.where)
+        return Swept(leftover=one, removed=False, why="a record names it: it expires no more")
+    if not one.assessment_id or store.document(one.assessment_id) is None:
+        return Swept(leftover=one, removed=False, why=f"no assessment {one.assessment_id!r} is in this registry")
+    if not promoter.abandon(one, now):
+        return Swept(leftover=one, removed=False, why="it is in use, or promoted just now")
+    return Swept(leftover=one, removed=True)
 
 
 def _remove(lease: Lease, drivers: Callable[[str], Driver]) -> None:

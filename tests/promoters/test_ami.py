@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -16,10 +16,13 @@ from botocore.stub import ANY, Stubber
 
 from imagetest.errors import ConfigError, EngineError, GateClosedError
 from imagetest.execute import aws
+from imagetest.execute.operator import operator
 from imagetest.model.image import Image
 from imagetest.model.outlet import AmiOutlet, Evidence, Outlet
 from imagetest.model.promotion import Placement
 from imagetest.promoters.ami import AmiPromoter
+from imagetest.testing.aws import AwsWithBodies
+from tests.dockyard import Dockyard
 
 HOME, THERE, FURTHER = "eu-west-1", "us-east-1", "eu-central-1"
 ACCOUNT, ORGANISATION = "999988887777", "arn:aws:organizations::111122223333:organization/o-abcdef1234"
@@ -50,15 +53,11 @@ class Cloud:
     def plain(self, service: str, region: str) -> Any:
         return boto3.Session(region_name=region).client(service)  # type: ignore[call-overload]
 
-    def ami(self, region: str = HOME) -> Image:
-        ec2 = self.plain("ec2", region)
-        volume = ec2.create_volume(Size=8, AvailabilityZone=f"{region}a")["VolumeId"]
-        disk = {"SnapshotId": ec2.create_snapshot(VolumeId=volume)["SnapshotId"], "VolumeSize": 8}
-        made = ec2.register_image(
-            Name=f"web-{next(NUMBERS)}", Architecture="x86_64", RootDeviceName="/dev/xvda", VirtualizationType="hvm",
-            BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": disk}],
-        )["ImageId"]  # fmt: skip
-        return Image(name="web", kind="ec2", reference=f"{region}:{made}", digest="sha256:" + made[4:].ljust(64, "0"))
+    def ami(self) -> Image:
+        ec2 = self.plain("ec2", HOME)
+        (found,) = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian"]}])["Images"]
+        made = ec2.copy_image(SourceImageId=found["ImageId"], SourceRegion=HOME, Name=f"web-{next(NUMBERS)}")["ImageId"]
+        return Image(name="web", kind="ec2", reference=f"{HOME}:{made}", digest="sha256:" + made[4:].ljust(64, "0"))
 
     def copies(self, image: Image, region: str) -> list[dict[str, Any]]:
         filters = [{"Name": "tag:imagetest:source", "Values": [image.reference]}]
@@ -80,12 +79,17 @@ class Cloud:
             return {}
 
 
+@pytest.fixture(scope="module")
+def account(dockyard: Dockyard) -> Iterator[AwsWithBodies]:
+    with AwsWithBodies(images={"debian": dockyard.plain}, region=HOME) as made:
+        yield made
+
+
 @pytest.fixture
-def cloud(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    settings = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    for name, value in settings.items():
+def cloud(account: AwsWithBodies, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    for name, value in account.environ().items():
         monkeypatch.setenv(name, value)
-    yield Cloud(endpoint)
+    yield Cloud(account.endpoint)
     boto3.client("ssm", region_name=HOME).delete_parameters(Names=[NAME])
     boto3.client("ssm", region_name=THERE).delete_parameters(Names=[NAME])
 
@@ -258,13 +262,120 @@ def test_an_ami_that_is_gone_is_not_promoted(promoter: AmiPromoter, cloud: Cloud
         promoter.place(gone, OUTLET, EVIDENCE)
 
 
+# -- what nobody recorded
+
+LATER = datetime.now(UTC) + timedelta(days=30)
+
+
+def test_a_copy_expires_until_its_promotion_is_recorded(promoter: AmiPromoter, cloud: Cloud) -> None:
+    placements = promoter.place(cloud.ami(), OUTLET, EVIDENCE)
+    home, there = before = [cloud.tags(one.where) for one in placements]
+    disk = cloud.said(placements[1].where)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    promoter.publish(
+        Image(name="web", kind="ec2", reference=placements[0].where[4:], digest=placements[0].digest),
+        OUTLET,
+        placements,
+    )
+    snapshot = cloud.plain("ec2", THERE).describe_snapshots(SnapshotIds=[disk])["Snapshots"][0]
+
+    assert {one["imagetest:owner"] for one in before} == {operator()}
+    assert "imagetest:expires" not in home
+    assert datetime.now(UTC) + timedelta(days=1) < datetime.fromisoformat(there["imagetest:expires"]) < LATER
+    assert all("imagetest:expires" not in cloud.tags(one.where) for one in placements)
+    assert "imagetest:expires" not in {one["Key"] for one in snapshot["Tags"]}
+    assert all(one.where != placements[1].where for one in promoter.leftovers(THERE, LATER))
+
+
+def test_what_was_not_recorded_in_time_is_found_and_goes_with_its_snapshots(
+    promoter: AmiPromoter, cloud: Cloud
+) -> None:
+    image = cloud.ami()
+    (home, there) = promoter.place(image, OUTLET, EVIDENCE)
+    disk = cloud.said(there.where)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    young = [one.where for one in promoter.leftovers(THERE, datetime.now(UTC))]
+    (old,) = [one for one in promoter.leftovers(THERE, LATER) if one.where == there.where]
+    removed = promoter.abandon(old, LATER)
+    filters = [{"Name": "snapshot-id", "Values": [disk]}]
+
+    assert there.where not in young
+    assert (old.digest, old.assessment_id, old.owner) == (image.digest, "run-web", operator())
+    assert removed
+    assert (cloud.said(there.where), bool(cloud.said(home.where))) == ({}, True)
+    assert cloud.plain("ec2", THERE).describe_snapshots(Filters=filters)["Snapshots"] == []
+    assert not promoter.abandon(old, LATER)
+
+
+def test_a_snapshot_whose_copy_is_gone_is_found_too(promoter: AmiPromoter, cloud: Cloud) -> None:
+    _, there = promoter.place(cloud.ami(), OUTLET, EVIDENCE)
+    disk = cloud.said(there.where)["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    ec2, where = cloud.plain("ec2", THERE), f"ec2:{THERE}:{disk}"
+    with_it = [one.where for one in promoter.leftovers(THERE, LATER)]
+    ec2.deregister_image(ImageId=ami_of(there))
+    (alone,) = [one for one in promoter.leftovers(THERE, LATER) if one.where == where]
+
+    assert where not in with_it
+    assert promoter.abandon(alone, LATER)
+    assert ec2.describe_snapshots(Filters=[{"Name": "snapshot-id", "Values": [disk]}])["Snapshots"] == []
+
+
+def test_what_is_in_use_or_promoted_again_meanwhile_stays(promoter: AmiPromoter, cloud: Cloud) -> None:
+    image = cloud.ami()
+    _, there = promoter.place(image, OUTLET, EVIDENCE)
+    ec2 = cloud.plain("ec2", THERE)
+    ec2.create_tags(
+        Resources=[ami_of(there)], Tags=[{"Key": "imagetest:expires", "Value": "2026-01-01T00:00:00+00:00"}]
+    )
+    (old,) = [one for one in promoter.leftovers(THERE, datetime.now(UTC)) if one.where == there.where]
+    ec2.create_launch_template(LaunchTemplateName="web-used", LaunchTemplateData={"ImageId": ami_of(there)})
+    used = promoter.abandon(old, datetime.now(UTC))
+    ec2.delete_launch_template(LaunchTemplateName="web-used")
+    promoter.place(image, OUTLET, EVIDENCE)
+    prolonged = promoter.abandon(old, datetime.now(UTC))
+
+    assert (used, prolonged) == (False, False)
+    assert cloud.said(there.where)
+
+
+def test_a_copy_that_a_record_names_expires_no_more(promoter: AmiPromoter, cloud: Cloud) -> None:
+    _, there = promoter.place(cloud.ami(), OUTLET, EVIDENCE)
+    promoter.settle(there.where)
+
+    assert "imagetest:expires" not in cloud.tags(there.where)
+    assert all(one.where != there.where for one in promoter.leftovers(THERE, LATER))
+
+
+def test_with_another_key_another_copy_is_made_and_both_can_be_found(promoter: AmiPromoter, cloud: Cloud) -> None:
+    kms, image = cloud.plain("kms", THERE), cloud.ami()
+    keys = [kms.create_key()["KeyMetadata"] for _ in range(2)]
+    plain, *encrypted = (
+        promoter.place(image, replace(OUTLET, ami=replace(AMI, kms_key=key)), EVIDENCE)[1]
+        for key in ("", keys[0]["KeyId"], keys[1]["Arn"])
+    )
+    again = promoter.place(image, replace(OUTLET, ami=replace(AMI, kms_key=keys[0]["Arn"])), EVIDENCE)[1]
+
+    assert len({plain.where, *(one.where for one in encrypted)}) == 3
+    assert again == encrypted[0]
+    assert [cloud.tags(one.where)["imagetest:key"] for one in encrypted] == [one["Arn"] for one in keys]
+
+
+def test_where_one_place_cannot_be_retired_the_others_are(promoter: AmiPromoter, cloud: Cloud) -> None:
+    (place,) = old = put(promoter, cloud.ami(), replace(OUTLET, ami=AmiOutlet()))
+    unreadable = Placement(where="ec2:nowhere", digest=place.digest)
+    with pytest.raises(EngineError, match="'ec2:nowhere' names no AMI"):
+        promoter.retire(OUTLET, (unreadable, *old), (unreadable, *old))
+
+    assert not cloud.said(place.where)
+
+
 # -- what the emulator lacks, by AWS's own words
 
 SOURCE = "ami-0aaaaaaaaaaaaaaaa"
 COPY = "ami-0bbbbbbbbbbbbbbbb"
 DISKS = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": "snap-0a", "VolumeSize": 8, "Encrypted": True}}]
 HELD = {"ImageId": SOURCE, "State": "available", "Name": "web", "Architecture": "x86_64", "BlockDeviceMappings": DISKS}
-COPIED = {**HELD, "ImageId": COPY, "SourceImageId": SOURCE, "SourceImageRegion": HOME}
+KEY = f"arn:aws:kms:{THERE}:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+TAGS = [{"Key": "imagetest:source", "Value": f"{HOME}:{SOURCE}"}, {"Key": "imagetest:key", "Value": KEY}]
+COPIED = {**HELD, "ImageId": COPY, "SourceImageId": SOURCE, "SourceImageRegion": HOME, "Tags": TAGS}
 IMAGE = Image(name="web", kind="ec2", reference=f"{HOME}:{SOURCE}", digest="sha256:" + "a" * 64)
 
 
@@ -274,15 +385,16 @@ class Scripted:
     def __init__(self) -> None:
         self.stubs: dict[str, Stubber] = {}
         self.made: dict[str, Any] = {}
-        for region in (HOME, THERE):
-            client = boto3.client("ec2", region_name=region, aws_access_key_id="x", aws_secret_access_key="x")  # noqa: S106
+        for service, region in (("ec2", HOME), ("ec2", THERE), ("kms", THERE)):
+            client = boto3.client(service, region_name=region, aws_access_key_id="x", aws_secret_access_key="x")  # type: ignore[call-overload]  # noqa: S106
             client.close = lambda: None
-            self.made[region], self.stubs[region] = client, Stubber(client)
-            self.stubs[region].activate()
+            name = region if service == "ec2" else service
+            self.made[name], self.stubs[name] = client, Stubber(client)
+            self.stubs[name].activate()
 
     def client(self, service: str, region: str) -> Any:
-        assert service == "ec2"
-        return self.made[region]
+        assert service == "ec2" or region == THERE
+        return self.made[region if service == "ec2" else service]
 
     def say(self, region: str, operation: str, answer: dict[str, Any], asked: dict[str, Any] | None = None) -> None:
         self.stubs[region].add_response(operation, answer, asked)
@@ -294,6 +406,14 @@ class Scripted:
         self.say(HOME, "describe_images", {"Images": [HELD]})
         self.say(HOME, "create_tags", {})
         self.say(HOME, "create_tags", {})
+        found = {"KeyMetadata": {"KeyId": KEY.rpartition("/")[2], "Arn": KEY}}
+        self.say("kms", "describe_key", found, {"KeyId": "alias/images"})
+
+    def proved(self, key: str = KEY) -> None:
+        """Say of the copy's snapshot by which key it is encrypted."""
+        asked = {"SnapshotIds": ["snap-0a"]}
+        told = {"SnapshotId": "snap-0a", "Encrypted": bool(key), **({"KmsKeyId": key} if key else {})}
+        self.say(THERE, "describe_snapshots", {"Snapshots": [told]}, asked)
 
     def done(self) -> None:
         for stub in self.stubs.values():
@@ -306,7 +426,7 @@ class Scripted:
     def order(self) -> dict[str, Any]:
         return {
             "SourceImageId": SOURCE, "SourceRegion": HOME, "Name": ANY, "Description": ANY, "ClientToken": ANY,
-            "Encrypted": True, "KmsKeyId": "alias/images", "TagSpecifications": ANY,
+            "Encrypted": True, "KmsKeyId": KEY, "TagSpecifications": ANY,
         }  # fmt: skip
 
 
@@ -325,6 +445,7 @@ def test_a_copy_is_unknown_at_first_then_pending_then_there(scripted: Scripted) 
     scripted.say(THERE, "describe_images", {"Images": [{**COPIED, "State": "pending"}]})
     scripted.say(THERE, "describe_images", {"Images": [{**COPIED, "State": "pending"}]})
     scripted.say(THERE, "describe_images", {"Images": [COPIED]})
+    scripted.proved()
     scripted.say(THERE, "create_tags", {})
     scripted.say(THERE, "create_tags", {})
     placements = scripted.place()
@@ -349,9 +470,11 @@ def test_a_copy_that_failed_says_why(scripted: Scripted) -> None:
 def test_a_copy_that_failed_before_is_cleared_away_and_made_anew(scripted: Scripted) -> None:
     scripted.say(THERE, "describe_images", {"Images": [{**COPIED, "ImageId": "ami-0c", "State": "failed"}]})
     scripted.say(THERE, "deregister_image", {}, {"ImageId": "ami-0c"})
+    scripted.say(THERE, "delete_snapshot", {}, {"SnapshotId": "snap-0a"})
     scripted.say(THERE, "copy_image", {"ImageId": COPY})
     for _ in range(2):
         scripted.say(THERE, "describe_images", {"Images": [COPIED]})
+    scripted.proved()
     for _ in range(2):
         scripted.say(THERE, "create_tags", {})
 
@@ -366,6 +489,41 @@ def test_a_copy_that_takes_too_long_is_given_up_and_can_be_waited_for_again(scri
     with pytest.raises(EngineError, match=r"is pending after 0 seconds") as caught:
         scripted.place(wait=0.0)
     assert "'wait'" in caught.value.hint
+    scripted.done()
+
+
+@pytest.mark.parametrize("untold", ["SourceImageId", "SourceImageRegion"])
+def test_a_copy_of_which_nobody_tells_where_it_is_from_is_refused(untold: str, scripted: Scripted) -> None:
+    for _ in range(2):
+        said = {key: value for key, value in COPIED.items() if key != untold}
+        scripted.say(THERE, "describe_images", {"Images": [said]})
+
+    with pytest.raises(GateClosedError, match="is not known to be of what was tested"):
+        scripted.place()
+    scripted.done()
+
+
+@pytest.mark.parametrize("tags", [TAGS[:1], [TAGS[0], {"Key": "imagetest:key", "Value": KEY + "0"}]])
+def test_a_copy_with_another_key_is_not_the_wanted_one(tags: list[dict[str, str]], scripted: Scripted) -> None:
+    scripted.say(THERE, "describe_images", {"Images": [{**COPIED, "ImageId": "ami-0c", "Tags": tags}]})
+    scripted.say(THERE, "copy_image", {"ImageId": COPY}, scripted.order())
+    for _ in range(2):
+        scripted.say(THERE, "describe_images", {"Images": [COPIED]})
+    scripted.proved()
+    for _ in range(2):
+        scripted.say(THERE, "create_tags", {})
+
+    assert scripted.place()[1].where == f"ec2:{THERE}:{COPY}"
+    scripted.done()
+
+
+def test_a_copy_that_is_encrypted_with_another_key_than_its_tag_says_is_refused(scripted: Scripted) -> None:
+    for _ in range(2):
+        scripted.say(THERE, "describe_images", {"Images": [COPIED]})
+    scripted.proved(KEY + "0")
+
+    with pytest.raises(EngineError, match=f"is encrypted with the key {KEY}0, expected {KEY}$"):
+        scripted.place()
     scripted.done()
 
 
@@ -386,12 +544,23 @@ def test_a_copy_of_something_else_is_refused(wrong: dict[str, Any], scripted: Sc
 
 
 def test_a_copy_that_should_be_encrypted_and_is_not_is_refused(scripted: Scripted) -> None:
-    plain = [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": "snap-0a", "VolumeSize": 8, "Encrypted": False}}]
     for _ in range(2):
-        scripted.say(THERE, "describe_images", {"Images": [{**COPIED, "BlockDeviceMappings": plain}]})
+        scripted.say(THERE, "describe_images", {"Images": [COPIED]})
+    scripted.proved("")
 
     with pytest.raises(EngineError, match="is not encrypted"):
         scripted.place()
+    scripted.done()
+
+
+def test_a_copy_of_which_no_snapshot_is_told_is_not_taken_for_encrypted(scripted: Scripted) -> None:
+    bare = [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8}}]
+    for _ in range(2):
+        scripted.say(THERE, "describe_images", {"Images": [{**COPIED, "BlockDeviceMappings": bare}]})
+
+    with pytest.raises(EngineError, match="is not encrypted"):
+        scripted.place()
+    scripted.done()
 
 
 def test_a_copy_is_asked_for_with_one_token_however_often(scripted: Scripted) -> None:
@@ -433,6 +602,8 @@ def test_what_was_superseded_is_deprecated_once(scripted: Scripted) -> None:
 
 def test_what_is_promoted_again_is_deprecated_no_more() -> None:
     scripted = Scripted()
+    scripted.say(HOME, "describe_images", {"Images": [HELD]})
+    scripted.say(HOME, "delete_tags", {})
     scripted.say(HOME, "describe_images", {"Images": [{**HELD, "DeprecationTime": "2027-01-01T00:00:00.000Z"}]})
     scripted.say(HOME, "disable_image_deprecation", {"Return": True}, {"ImageId": SOURCE})
     scripted.say(HOME, "create_tags", {})

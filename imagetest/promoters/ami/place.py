@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,11 @@ on a snapshot, whose it is."""
 
 CHANNEL = "imagetest:channel:{}"
 """The tag of what a channel stands at."""
+
+KEY = "imagetest:key"
+"""The tag of a copy that was encrypted with a key of its own: the key's ARN."""
+
+NO_SNAPSHOT, SNAPSHOT_IN_USE = "InvalidSnapshot.NotFound", "InvalidSnapshot.InUse"
 
 UNKNOWN = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable")
 """What EC2 answers for an AMI that is not there, and for a while for one that was just made."""
@@ -73,10 +78,26 @@ def described(ec2: Any, place: Place) -> dict[str, Any] | None:
     return dict(found[0]) if found else None
 
 
-def snapshots(said: dict[str, Any]) -> list[str]:
+def snapshots(said: Mapping[str, Any]) -> list[str]:
     """Return the ids of an AMI's snapshots."""
     found = [one.get("Ebs", {}).get("SnapshotId") for one in said.get("BlockDeviceMappings", ())]
     return [one for one in found if one]
+
+
+def erase(ec2: Any, ami: str, disks: list[str]) -> None:
+    """Deregister an AMI and delete its snapshots."""
+    ec2.deregister_image(ImageId=ami)
+    for snapshot in sorted(disks):
+        delete(ec2, snapshot)
+
+
+def delete(ec2: Any, snapshot: str) -> None:
+    """Delete a snapshot; one that is gone is fine, and one that another AMI has stays with that."""
+    try:
+        ec2.delete_snapshot(SnapshotId=snapshot)
+    except ec2.exceptions.ClientError as error:
+        if aws.code_of(error) not in {NO_SNAPSHOT, SNAPSHOT_IN_USE}:
+            raise
 
 
 def tagged(**tags: str) -> list[dict[str, str]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from imagetest.errors import ConfigError, EngineError
-from imagetest.execute import aws
+from imagetest.errors import ConfigError, EngineError, ImagetestError
+from imagetest.execute import aws, tags
+from imagetest.execute.operator import operator
 from imagetest.model.image import Image
 from imagetest.model.outlet import AmiOutlet, Evidence, Outlet
-from imagetest.model.promotion import Placement
-from imagetest.promoters.ami import pointing, retiring
+from imagetest.model.promotion import Leftover, Placement
+from imagetest.promoters.ami import leftovers, pointing, retiring
 from imagetest.promoters.ami.copies import POLL_SECONDS, Copies, Source
 from imagetest.promoters.ami.place import (
     AMI,
@@ -42,17 +44,16 @@ class AmiPromoter:
     def place(self, image: Image, outlet: Outlet, evidence: Evidence) -> tuple[Placement, ...]:
         """Tag the AMI that was tested, and have a copy of it in each region of the channel."""
         ami, home = _ami(outlet), Place.read(image.reference)
-        tags = {SOURCE: str(home), DIGEST: image.digest, ASSESSMENT: evidence.assessment_id}
+        own = {DIGEST: image.digest, ASSESSMENT: evidence.assessment_id, tags.OWNER: tags.allowed(operator())}
         with asked(self._client, "ec2", home.region, f"promote {home}") as ec2:
             said = described(ec2, home)
             if said is None or said.get("State", "available") != "available":
                 raise EngineError(f"AMI {home} is not available", hint="was it deregistered?")
-            own = {DIGEST: image.digest, ASSESSMENT: evidence.assessment_id}
             ec2.create_tags(Resources=[home.ami], Tags=tagged(**own))
             if found := snapshots(said):
                 ec2.create_tags(Resources=found, Tags=tagged(**own, **{AMI: home.ami}))
         copies = Copies(client=self._client, outlet=ami, poll=self._poll, consistent=self._consistent)
-        source = Source(place=home, said=said, digest=image.digest, tags=tags)
+        source = Source(place=home, said=said, digest=image.digest, tags={SOURCE: str(home), **own})
         made = copies.make(source, [region for region in ami.regions if region != home.region])
         return tuple(place.placement(image.digest) for place in (home, *made))
 
@@ -61,6 +62,8 @@ class AmiPromoter:
         ami, places = _ami(outlet), [Place.read(one.where) for one in placements]
         if not any(place == Place.read(image.reference) for place in places):
             raise EngineError(f"{image.name!r} was recorded without its AMI {image.reference}", hint="promote it again")
+        for place in places:
+            leftovers.settle(self._client, place)
         for place in places:
             pointing.share(self._client, place, outlet, ami)
         for place in places if ami.parameter else ():
@@ -72,14 +75,32 @@ class AmiPromoter:
             pointing.take_away(self._client, Place.read(place.where), outlet, _ami(outlet))
 
     def retire(self, outlet: Outlet, superseded: Sequence[Placement], surplus: Sequence[Placement]) -> None:
-        """Deprecate what was superseded, and remove what is surplus and in nobody's use."""
-        ami = _ami(outlet)
-        for place in superseded:
-            if place not in surplus:
-                retiring.deprecate(self._client, Place.read(place.where), outlet, ami.deprecate)
-        for place in surplus:
-            if not retiring.remove(self._client, Place.read(place.where), outlet):
-                retiring.deprecate(self._client, Place.read(place.where), outlet, ami.deprecate)
+        """Deprecate what was superseded, and remove what is surplus and in nobody's use.
+
+        Every place is tried; raises the first error once all were.
+        """
+        ami, failed = _ami(outlet), []
+        for one in dict.fromkeys([*superseded, *surplus]):
+            try:
+                place = Place.read(one.where)
+                if one not in surplus or not retiring.remove(self._client, place, outlet):
+                    retiring.deprecate(self._client, place, outlet, ami.deprecate)
+            except ImagetestError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def leftovers(self, where: str, now: datetime) -> tuple[Leftover, ...]:
+        """Return the copies in a region that nobody recorded by their expiry."""
+        return leftovers.expired(self._client, where, now)
+
+    def settle(self, where: str) -> None:
+        """Have a copy stay that a record names."""
+        leftovers.settle(self._client, Place.read(where))
+
+    def abandon(self, leftover: Leftover, now: datetime) -> bool:
+        """Remove a copy with its snapshots, unless somebody uses or promotes it."""
+        return leftovers.remove(self._client, leftover, now)
 
 
 def _ami(outlet: Outlet) -> AmiOutlet:

@@ -7,7 +7,7 @@ from typing import Any
 
 from imagetest.execute import aws
 from imagetest.model.outlet import Outlet
-from imagetest.promoters.ami.place import AMI, Client, Place, asked, described, snapshots
+from imagetest.promoters.ami.place import AMI, Client, Place, asked, delete, described, snapshots
 from imagetest.promoters.ami.pointing import read, untag
 
 ALIVE = ("pending", "running", "shutting-down", "stopping", "stopped")
@@ -15,8 +15,6 @@ ALIVE = ("pending", "running", "shutting-down", "stopping", "stopped")
 
 VERSIONS = ("$Latest", "$Default")
 """The versions of a launch template that instances are made of unless somebody names another."""
-
-NO_SNAPSHOT, SNAPSHOT_IN_USE = "InvalidSnapshot.NotFound", "InvalidSnapshot.InUse"
 
 
 def deprecate(client: Client, place: Place, outlet: Outlet, days: int | None) -> None:
@@ -32,17 +30,17 @@ def remove(client: Client, place: Place, outlet: Outlet) -> bool:
     """Deregister an AMI and delete its snapshots, and say whether that was done: what is in use stays."""
     with asked(client, "ec2", place.region, f"remove {place}") as ec2:
         said = described(ec2, place)
-        if said is not None and (_launched(ec2, place.ami) or _named(client, place, outlet)):
+        if said is not None and (launched(ec2, place.ami) or _named(client, place, outlet)):
             return False
         found = {*(snapshots(said) if said is not None else ()), *_left(ec2, place.ami)}
         if said is not None:
             ec2.deregister_image(ImageId=place.ami)
         for snapshot in sorted(found):
-            _delete(ec2, snapshot)
+            delete(ec2, snapshot)
     return True
 
 
-def _launched(ec2: Any, ami: str) -> bool:
+def launched(ec2: Any, ami: str) -> bool:
     """Say whether an instance is made of an AMI, or will be by a launch template."""
     filters = [{"Name": "image-id", "Values": [ami]}, {"Name": "instance-state-name", "Values": list(ALIVE)}]
     if any(one["Instances"] for one in aws.pages(ec2, "describe_instances", "Reservations", Filters=filters)):
@@ -72,12 +70,3 @@ def _left(ec2: Any, ami: str) -> list[str]:
     filters = [{"Name": f"tag:{AMI}", "Values": [ami]}]
     found = aws.pages(ec2, "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=filters)
     return [str(one["SnapshotId"]) for one in found]
-
-
-def _delete(ec2: Any, snapshot: str) -> None:
-    """Delete a snapshot; one that is gone is fine, and one that another AMI has stays with that."""
-    try:
-        ec2.delete_snapshot(SnapshotId=snapshot)
-    except ec2.exceptions.ClientError as error:
-        if aws.code_of(error) not in {NO_SNAPSHOT, SNAPSHOT_IN_USE}:
-            raise

@@ -8,6 +8,7 @@ from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.responses import EC2Response
+from moto.kms.models import kms_backends
 
 from imagetest.testing.aws.instances import Instance
 
@@ -37,6 +38,8 @@ class Answers(EC2Response):
         source, region = self._get_param("SourceImageId"), self._get_param("SourceRegion")
         made = self.ec2_backend.copy_image(source, region, self._get_param("Name"), self._get_param("Description"))
         made.ebs_snapshot.encrypted = self._get_bool_param("Encrypted", False)  # noqa: FBT003 - moto's
+        if key := self._get_param("KmsKeyId"):
+            made.ebs_snapshot.kms_key_id = kms_backends[self.current_account][self.region].describe_key(key).arn
         if self._get_bool_param("CopyImageTags", False):  # noqa: FBT003 - moto's
             made.add_tags(_tags(self._elsewhere(region).amis[source]))
         for one in self._get_param("TagSpecifications", []):
