@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +112,14 @@ class Fleet:
         Raises what `attach` raises, and StorageError where its keys are gone; then it was removed.
         """
         return self._hold(self._up[resource][0], resource, lambda: self._earlier(resource), attach)
+
+    def break_off(self) -> None:
+        """End what another thread is booting: it fails soon then, and removes what is left of it itself."""
+        with interrupts.held():
+            for resource, (driver, booted) in list(self._up.items()):
+                if booted is None:
+                    with suppress(LeakError):  # whoever removes it at last says so
+                        driver.destroy(resource)
 
     def close(self) -> list[LeakError]:
         """Remove whatever is still up, and return what could not be."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import atexit
-import sys
 import threading
 from collections import defaultdict
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,8 @@ class Controller:
         self._run: Run | None = None
         self._machines: Machines | None = None
         self._at_rest: set[str] = set()
+        self._next: dict[str, str] = {}
+        """By image, the one whose tests come behind its own."""
         """The images that some test wants at rest."""
         self._throwaways: Throwaways | None = None
         self._waiting: dict[str, list[str]] = {}
@@ -89,7 +91,7 @@ class Controller:
         )
         switch.install(config, self._switchboard, self._observer, self.catalogue)
         interrupts.install()
-        config.add_cleanup(lambda: interrupts.retire(ending=_is_the_program()))
+        config.add_cleanup(lambda: interrupts.retire(ending=switch.is_the_program()))
         config.add_cleanup(self._close)
         atexit.register(self._close)
 
@@ -155,11 +157,13 @@ class Controller:
         """Have every image ready before the first test; with none of them, run no test."""
         if self._config.option.collectonly or not session.items or session.testsfailed:
             return None
+        names = [name for name in map(image_of, session.items) if name and not is_live(name)]
+        self._next = dict(pairwise(dict.fromkeys(names)))
         return None if self._prepare() else True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Boot a test's image before its first test; run none on an image that is not there."""
+        """Boot a test's image before its first test, and the next one meanwhile; run none on one that is not there."""
         name = image_of(item)
         if self._warm_up is None and not self._config.option.reuse:
             # Loading the reporters takes a tenth of a second, and a boot is mostly waiting.
@@ -169,6 +173,8 @@ class Controller:
             return None if self._parities.may_run(name, check_id(item, name), self.machines) else True
         if name and self.machines.boot(name, rest=name in self._at_rest):
             self._remember()
+            if name in self._next:  # two stand at once, and no more
+                self.machines.boot_ahead(self._next[name], rest=self._next[name] in self._at_rest)
         return True if name in self.machines.not_judged or (name and name not in self.machines.up()) else None
 
     def _remember(self) -> None:
@@ -378,14 +384,6 @@ def _origin(target: Target) -> str:
     if target.order is None:
         return f"{target.plan.driver}:{target.reference}"
     return f"{target.order.template.name}, source {target.source}"
-
-
-def _is_the_program() -> bool:
-    """Say whether this process is pytest and ends with it, rather than a program that calls pytest."""
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    name = spec.name if spec is not None else Path(getattr(main, "__file__", None) or "").stem
-    return name in {"pytest.__main__", "pytest", "py"}
 
 
 def _unusual(exitstatus: int) -> list[str]:

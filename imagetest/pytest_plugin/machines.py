@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagetest.config import wiring
@@ -31,6 +31,16 @@ from imagetest.transport.shell import Shell
 
 AT_ONCE = 4
 """Images that are booted side by side for the workers of pytest-xdist, which run their tests side by side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Up:
+    """What came up of one image."""
+
+    booted: Booted
+    rest: Booted | None
+    """The image at rest, where somebody asks for it and it could be opened."""
+    seconds: float
 
 
 class Machines:
@@ -72,6 +82,8 @@ class Machines:
         )
         self._booted: dict[str, Booted] = {}
         self._shells: dict[str, Shell] = {}
+        self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="boot-ahead")
+        self._coming: dict[str, Future[Up]] = {}
 
     def driver(self, name: str) -> Driver:
         """Return a driver, one and the same each time."""
@@ -133,18 +145,33 @@ class Machines:
             return name not in self.not_judged
         if name in self.not_judged or name not in self.verifications:
             return False
-        verification, target = self.verifications[name], self.targets[name]
-        clock = time.monotonic()
-        with self.judging(name), ThreadPoolExecutor(max_workers=1) as pool:
-            resting = pool.submit(self.fleet.rest, verification.image, target.plan) if rest else None
-            booted = (self._reuse or self.fleet).boot(verification.image, target.plan, self._progress)
-            self._booted[name] = booted
-            verification.boot = booted.boot
-            with suppress(ImagetestError):  # the checks that ask for it hear why, and no others
-                if resting is not None:
-                    self._booted[name + REST] = resting.result()
-        verification.seconds["boot"] = time.monotonic() - clock
+        with self.judging(name):
+            coming = self._coming.pop(name, None)
+            up = coming.result() if coming is not None else self._come_up(name, rest=rest)
+            self._booted[name] = up.booted
+            if up.rest is not None:
+                self._booted[name + REST] = up.rest
+            self.verifications[name].boot = up.booted.boot
+            self.verifications[name].seconds["boot"] = up.seconds
         return name in self._booted
+
+    def boot_ahead(self, name: str, *, rest: bool = False) -> None:
+        """Begin to boot an image whose tests come next, while those of another run; `boot` waits for it.
+
+        What becomes of it is heard there, and by nobody when the run ends before.
+        """
+        if name not in self._booted and name not in self._coming and name in self.verifications:
+            self._coming[name] = self._ahead.submit(self._come_up, name, rest=rest)
+
+    def _come_up(self, name: str, *, rest: bool) -> Up:
+        image, plan, clock = self.verifications[name].image, self.targets[name].plan, time.monotonic()
+        opened: Booted | None = None
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            resting = pool.submit(self.fleet.rest, image, plan) if rest else None
+            booted = (self._reuse or self.fleet).boot(image, plan, self._progress)
+            with suppress(ImagetestError):  # the checks that ask for it hear why, and no others
+                opened = resting.result() if resting is not None else None
+        return Up(booted=booted, rest=opened, seconds=time.monotonic() - clock)
 
     def boot_all(self) -> None:
         """Boot every image, and tell the workers where they answer."""
@@ -234,6 +261,9 @@ class Machines:
     def close(self) -> list[LeakError]:
         """Remove whatever is still there, let go of the drivers, and return what could not be removed."""
         leaks = self._own.close() if self._own is not None else []
+        if any(not one.cancel() and not one.done() for one in self._coming.values()):
+            self.fleet.break_off()
+        self._ahead.shutdown()
         leaks += self.fleet.close()
         for driver in self._drivers.values():
             driver.close()
@@ -241,7 +271,7 @@ class Machines:
 
     def up(self) -> list[str]:
         """Return the names of the images that are booted."""
-        return [name for name in self._booted if not name.endswith(REST)]
+        return [name for name in list(self._booted) if not name.endswith(REST)]
 
     @contextmanager
     def judging(self, name: str) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -60,3 +61,11 @@ def _belongs(item: pytest.Item, suites: Mapping[str, Sequence[Path]]) -> bool:
     folders = suites.get(name.partition(LIVE)[0])
     mine = folders is None or any(item.path.is_relative_to(folder) for folder in folders)
     return mine and (LIVE not in name or looks_only(item))
+
+
+def is_the_program() -> bool:
+    """Say whether this process is pytest and ends with it, rather than a program that calls pytest."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    name = spec.name if spec is not None else Path(getattr(main, "__file__", None) or "").stem
+    return name in {"pytest.__main__", "pytest", "py"}

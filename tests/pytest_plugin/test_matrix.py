@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.dockyard import Dockyard
-from tests.pytest_plugin.project import Project, project_in
+from tests.pytest_plugin.project import Project, Running, project_in
 
 pytestmark = pytest.mark.docker
 
@@ -80,3 +84,65 @@ def test_a_cell_that_did_not_come_up_closes_the_others(project: Project) -> None
     assert code != 0
     messages = [one["message"] for one in documents["web.root"]["verdict"]["objections"]]
     assert any(message.startswith("web.mallory is closed: ") for message in messages)
+
+
+SLEPT = timedelta(seconds=2)
+
+AHEAD = """
+[images.first]
+image = "docker:{image}"
+suites = ["suite"]
+[images.second]
+image = "docker:{image}"
+suites = ["suite"]
+boot.ready = "sleep {seconds}"
+boot.timeout = 60
+[gates.default]
+"""
+
+
+@pytest.fixture
+def two(project: Project) -> Callable[..., Running]:
+    """Start a run on two images, of which the second is ready only after some seconds."""
+
+    def start(check: str, seconds: int, *options: str) -> Running:
+        image = project.dockyard.build("FROM {plain}")
+        (project.folder / "imagetest.toml").write_text(AHEAD.format(image=image, seconds=seconds))
+        project.write(f"def test_it(host):\n    assert host.run({check!r}).rc == 0\n")
+        return project.start("--image", "first", "--image", "second", *options)
+
+    return start
+
+
+def test_the_next_image_boots_while_one_is_checked(two: Callable[..., Running], project: Project) -> None:
+    ended = two("sleep 2", 1).end()
+    first, second = (
+        json.loads((project.state / "runs" / "latest" / name / "assessment.json").read_text())["assessment"]
+        for name in ("first", "second")
+    )
+
+    assert ended.code == 0, ended.text
+    (command,) = first["checks"][0]["commands"]
+    assert first["boot"]["started"] < second["boot"]["started"]
+    assert datetime.fromisoformat(second["boot"]["started"]) < datetime.fromisoformat(command["started"]) + SLEPT
+    assert project.remains() == []
+
+
+def test_a_run_that_ends_before_does_not_wait_for_it(two: Callable[..., Running], project: Project) -> None:
+    """Its checks never ran: nobody hears of its boot, which was broken off."""
+    ended = two("false", 4711, "-x").end()
+
+    assert ended.code == 1, ended.text
+    assert "second" not in re.sub(r"(?m)^(image:|FAILED).*", "", ended.text.partition("short test summary")[2])
+    assert project.remains() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_breaks_off_both(two: Callable[..., Running], project: Project, number: signal.Signals) -> None:
+    run = two("sleep 4711", 4711)
+    while len([name for name in project.dockyard.containers() if "second" in name]) < 1:
+        time.sleep(0.05)
+    run.signal(number)
+
+    assert run.end().code == 2
+    assert project.remains() == []
