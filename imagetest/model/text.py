@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
+import msgspec
+
 Noun = TypeVar("Noun")
 
 
@@ -15,6 +17,12 @@ def legible(text: str) -> str:
 
 def cleaned(noun: Noun) -> Noun:
     """Return a noun in which every text is legible."""
+    try:
+        msgspec.json.encode(noun)  # which knows in a fraction of the time whether there is anything to do
+    except UnicodeEncodeError:
+        pass
+    else:
+        return noun
     clean: Noun = _cleaned(noun)
     return clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -24,23 +25,26 @@ class HtmlReporter:
 
     filename = "report.html"
 
+    def __init__(self) -> None:
+        """Compile the templates, which takes a tenth of a second that whoever makes the reporter may have to spare."""
+        self._environment = environment()
+        for name in self._environment.list_templates(filter_func=_is_of_the_report):
+            self._environment.get_template(name)
+
     def render(self, assessment: Assessment, verdict: Verdict) -> bytes:
         """Return the page."""
         coverage = measure(assessment, verdict)
-        page = (
-            environment()
-            .get_template("report.html")
-            .render(
-                assessment=assessment,
-                verdict=verdict,
-                coverage=coverage,
-                anchors=_anchors(coverage.rows),
-                homes=_homes(coverage.rows),
-            )
+        page = self._environment.get_template("report.html").render(
+            assessment=assessment,
+            verdict=verdict,
+            coverage=coverage,
+            anchors=_anchors(coverage.rows),
+            homes=_homes(coverage.rows),
         )
         return page.encode()
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     """Return an environment that escapes every value and shows what would otherwise be hidden or obeyed."""
     environment = jinja2.Environment(
@@ -79,6 +83,10 @@ def environment() -> jinja2.Environment:
         "verdict_words": verdict_words,
     }
     return environment
+
+
+def _is_of_the_report(name: str) -> bool:
+    return not name.endswith("_page.html")
 
 
 def _finalize(value: object) -> object:
