@@ -267,6 +267,10 @@ class Promoter(Protocol):
         """Point the channel at what was placed, and read that back. Raises InfrastructureError when it cannot."""
         ...
 
+    def stands(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> bool:
+        """Say whether the channel points at what was placed, wherever it is read, as after `publish`."""
+        ...
+
     def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
         """Have the channel point at nothing; the content stays. Raises InfrastructureError when it cannot."""
         ...
@@ -280,6 +284,18 @@ class Retiring(Protocol):
         """Deprecate what was superseded, and remove what is surplus unless somebody still uses it.
 
         Raises InfrastructureError when it cannot.
+        """
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A promoter whose placements hold the content themselves, so that nobody needs what they were made of."""
+
+    def kept(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> tuple[Placement, ...]:
+        """Return those that still hold the tested content where the channel is now; none when it must be placed again.
+
+        Raises InfrastructureError when something else lies there.
         """
         ...
 
@@ -327,5 +343,6 @@ class Store(Protocol):
 
 __all__ = [
     "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Expiring", "Family",
-    "Ingredients", "Part", "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store", "Tidying",
+    "Ingredients", "Keeping", "Part", "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store",
+    "Tidying",
 ]  # fmt: skip

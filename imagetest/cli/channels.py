@@ -11,7 +11,10 @@ from imagetest.cli.common import Config, table
 from imagetest.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from imagetest.model.promotion import Promotion
+    from imagetest.pipeline.desk import Desk
 
 Image = Annotated[str, typer.Option("--image", help="The image, where the channel holds several.", show_default=False)]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the record.")]
@@ -71,23 +74,16 @@ def revoke(
     config: Config = None,
 ) -> None:
     """Take the current image out of a channel, which then points at nothing."""
-    from imagetest.config import wiring
-    from imagetest.config.settings import load
     from imagetest.execute.operator import operator
-    from imagetest.pipeline import promote as pipeline
-    from imagetest.policy import channels as policy
+    from imagetest.pipeline import revoke as pipeline
 
-    settings = load(config)
-    settings.channel(channel)
-    store = wiring.store(settings)
-    records = store.history(channel)
-    name = _image(policy.images(records, channel=channel), channel, image)
-    entry = policy.current(records, channel=channel, image=name)
-    if entry is None:
-        raise UsageError(f"channel {channel!r} points at no {name!r}", hint="'imagetest history' shows how it came to")
-    desk = wiring.desk(settings, channel, name, kind=entry.kind, registry=store)
-    done = pipeline.revoke(entry, desk=desk, by=operator(), reason=reason, now=datetime.now(UTC))
-    typer.echo(f"revoked {name} {done.digest} from {channel!r} as record {done.number}; it points at nothing now")
+    desk, _, known = _desk(channel, image, config)
+    done = pipeline.revoke(desk=desk, by=operator(), reason=reason, now=datetime.now(UTC))
+    said = f"{done.image} {done.digest} from {channel!r}"
+    if done.number in known:
+        typer.echo(f"{said} was revoked already, as record {done.number}; it points at nothing, once more")
+    else:
+        typer.echo(f"revoked {said} as record {done.number}; it points at nothing now")
 
 
 def rollback(
@@ -99,22 +95,32 @@ def rollback(
 ) -> None:
     """Point a channel at the image that it held before."""
     from imagetest.config import wiring
-    from imagetest.config.settings import load
     from imagetest.execute.operator import operator
-    from imagetest.pipeline import promote as pipeline
+    from imagetest.pipeline import rollback as pipeline
+
+    desk, kind, known = _desk(channel, image, config)
+    done = pipeline.rollback(desk=desk, driver=wiring.driver(kind), by=operator(), reason=reason, now=datetime.now(UTC))
+    if done.number in known:
+        typer.echo(f"{channel!r} did not stand at {done.image} {done.digest}, record {done.number}: it does now")
+        typer.echo("  to go further back, roll back again")
+    else:
+        typer.echo(f"rolled {channel!r} back to {done.image} {done.digest} as record {done.number}")
+
+
+def _desk(channel: str, asked: str, config: Path | None) -> tuple[Desk, str, set[int]]:
+    """Return where an image of a channel is kept, its kind, and the numbers of the records that there are of it."""
+    from imagetest.config import wiring
+    from imagetest.config.settings import load
     from imagetest.policy import channels as policy
 
     settings = load(config)
     settings.channel(channel)
     store = wiring.store(settings)
     records = store.history(channel)
-    name = _image(policy.images(records, channel=channel), channel, image)
-    kind = next(entry.kind for entry in reversed(records) if entry.image == name)
-    desk = wiring.desk(settings, channel, name, kind=kind, registry=store)
-    done = pipeline.rollback(
-        desk=desk, driver=wiring.driver(kind), by=operator(), reason=reason, now=datetime.now(UTC)
-    )  # fmt: skip
-    typer.echo(f"rolled {channel!r} back to {name} {done.digest} as record {done.number}")
+    name = _image(policy.images(records, channel=channel), channel, asked)
+    known = [one for one in records if one.image == name]
+    kind = (policy.current(known, channel=channel, image=name) or known[-1]).kind
+    return wiring.desk(settings, channel, name, kind=kind, registry=store), kind, {one.number for one in known}
 
 
 def _places(entry: Promotion) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from imagetest.config import plugins
 from imagetest.config.settings import Settings
 from imagetest.execute.leases import Leases
-from imagetest.pipeline.promote import Desk
+from imagetest.pipeline.desk import Desk
 from imagetest.ports import Builder, Collector, Driver, Promoter, Reporter, Store
 
 

@@ -39,6 +39,12 @@ def revoked(history: Iterable[Promotion], *, channel: str, image: str, digest: s
     return entries[-1] if entries and entries[-1].action is Action.REVOKE else None
 
 
+def newest(history: Iterable[Promotion], *, channel: str, image: str) -> Promotion | None:
+    """Return the last record of an image in a channel, whatever it says; None when there is none."""
+    entries = _of(history, channel, image)
+    return entries[-1] if entries else None
+
+
 def images(history: Iterable[Promotion], *, channel: str) -> list[str]:
     """Return the names of the images that a channel ever held."""
     return sorted({entry.image for entry in history if entry.channel == channel})

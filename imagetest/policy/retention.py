@@ -26,6 +26,11 @@ def surplus(history: Sequence[Promotion], *, channel: str, image: str, keep: int
     return _places(history, _earlier(history, channel, image), but=stay)
 
 
+def everywhere(history: Sequence[Promotion], entry: Promotion) -> tuple[Placement, ...]:
+    """Return wherever the content of a record was ever brought for its channel."""
+    return _places([one for one in history if one.kind == entry.kind], [entry], but=set())
+
+
 def _newest(history: Sequence[Promotion], entries: list[Promotion], keep: int) -> list[Promotion]:
     """Return the newest of some records, of which `keep` were not revoked."""
     good = 0

@@ -64,6 +64,30 @@ class DockerPromoter:
         if expected and manifest not in expected:
             raise EngineError(f"{outlet.tag!r} was pushed as {manifest}, expected {' or '.join(sorted(expected))}")
 
+    def stands(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> bool:
+        """Say whether the channel's tag names the image here, and what was pushed in the registry."""
+        with _engine() as client:
+            with engine.translated(f"read {outlet.tag!r}"):
+                here = _id(client, outlet.tag) == image.digest
+            if not (here and outlet.push):
+                return here
+            return _manifest(client, outlet.tag) in {one.digest for one in placements}
+
+    def kept(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> tuple[Placement, ...]:
+        """Return where the image was brought in this engine or its registry, from which it is pulled if need be."""
+        repository = _repository(outlet.tag)
+        prefix = f"{SCHEME}{repository}@" if outlet.push else f"{SCHEME}{repository}:"
+        found = tuple(one for one in placements if one.where.startswith(prefix))[:1]
+        with _engine() as client:
+            for place in found:
+                reference = place.where.removeprefix(SCHEME)
+                if outlet.push and not _pulled(client, repository, reference, place.digest):
+                    return ()
+                with engine.translated(f"read {reference!r}"):
+                    if _id(client, reference) != image.digest:
+                        return ()
+        return found
+
     def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
         """Remove the tag; a tag that is not there is fine.
 
@@ -88,7 +112,7 @@ def _engine() -> Iterator[docker.APIClient]:
 
 def _name(client: docker.APIClient, image: Image, tag: str) -> None:
     repository, name = parse_repository_tag(tag)
-    client.tag(image.reference, repository, name or "latest", force=True)
+    client.tag(image.digest, repository, name or "latest", force=True)  # its reference may name another by now
     found = client.inspect_image(tag)["Id"]
     if found != image.digest:
         raise EngineError(f"{tag!r} names {found} after it was tagged, expected {image.digest}")
@@ -138,6 +162,28 @@ def _is_of(client: docker.APIClient, image: Image, repository: str, manifest: st
         found = client.inspect_image(f"{repository}@{manifest}")["Id"]
     if found != image.digest:
         raise GateClosedError(f"{repository}@{manifest} is {found}, expected {image.digest}", hint="verify it again")
+
+
+def _manifest(client: docker.APIClient, reference: str) -> str:
+    """Return the digest of what a registry has under a name; an empty string where it has nothing."""
+    with engine.translated(f"read {reference!r} in its registry"):
+        try:
+            return str(client.inspect_distribution(reference)["Descriptor"]["digest"])
+        except engine.NotFound:
+            return ""
+
+
+def _pulled(client: docker.APIClient, repository: str, reference: str, manifest: str) -> bool:
+    """Have what a registry has under a digest in this engine, and say whether the registry has it."""
+    if _manifest(client, reference) != manifest:
+        return False
+    with engine.translated(f"pull {reference!r}"):
+        if not _id(client, reference):
+            for line in client.pull(repository, tag=manifest, stream=True, decode=True):
+                interrupts.checkpoint()
+                if "error" in line:
+                    raise EngineError(f"cannot pull {reference!r}: {' '.join(str(line['error']).split())}")
+    return True
 
 
 def _push_nothing(client: docker.APIClient, tag: str) -> None:

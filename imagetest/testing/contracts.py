@@ -337,10 +337,13 @@ class PromoterContract:
         self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], pointed: Callable[[], str]
     ) -> None:
         one, two = fresh(), fresh()
-        for image in (one, two, one, one):
-            self._put(promoter, outlet, image)
+        for image, other in ((one, two), (two, one), (one, two), (one, two)):
+            placements = self._put(promoter, outlet, image)
+            elsewhere = promoter.place(other, outlet, self.EVIDENCE)
 
             assert pointed() == image.digest
+            assert promoter.stands(image, outlet, placements)
+            assert not promoter.stands(other, outlet, elsewhere)
 
     def test_a_withdrawn_channel_points_at_nothing_and_can_be_published_again(
         self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], pointed: Callable[[], str],
@@ -354,6 +357,7 @@ class PromoterContract:
 
             assert pointed() == ""
             assert held(image) == there
+            assert not promoter.stands(image, outlet, placements)
         promoter.publish(image, outlet, placements)
 
         assert pointed() == image.digest

@@ -105,12 +105,34 @@ def test_in_and_out_of_a_channel(desk: Desk) -> None:
     assert out.code == 0, out.text
     assert desk.tag() == ""
     assert "revoked" in desk.imagetest("channels").out
-    assert desk.imagetest("revoke", "stable", "--reason", "again").code == 4
+
+    again = desk.imagetest("revoke", "stable", "--reason", "again")
+
+    assert again.code == 0, again.text
+    assert (
+        again.out == f"{NAME} {one} from 'stable' was revoked already, as record 4; it points at nothing, once more\n"
+    )
 
     history = desk.imagetest("history", "stable").out.splitlines()
 
     assert [line.split()[4] for line in history[1:]] == ["promote", "promote", "rollback", "revoke"]
     assert history[3].endswith("two is slow")
+
+
+def test_what_a_killed_rollback_left_is_finished_by_the_next(desk: Desk) -> None:
+    made = [desk.image("one"), desk.image("two")]
+    for greeting in ("one", "two"):
+        desk.image(greeting)
+        desk.tested()
+        desk.imagetest("promote", NAME, "stable")
+    desk.imagetest("rollback", "stable", "--reason", "two is slow")
+    desk.dockyard.engine.images.get(made[1]).tag(NAME, "stable")  # as if it had been killed before it moved the tag
+    finished = desk.imagetest("rollback", "stable", "--reason", "again")
+
+    assert finished.code == 0, finished.text
+    assert finished.out.startswith(f"'stable' did not stand at {NAME} {made[0]}, record 3: it does now\n")
+    assert desk.tag() == made[0]
+    assert len(desk.imagetest("history", "stable").out.splitlines()) == 4
 
 
 def test_a_channel_with_several_images_wants_to_know_which(desk: Desk) -> None:

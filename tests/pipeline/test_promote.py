@@ -7,13 +7,24 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from imagetest.errors import ConfigError, EngineError, GateClosedError, InfrastructureError, RegistryError, UsageError
+from imagetest.errors import (
+    ConfigError,
+    EngineError,
+    GateClosedError,
+    ImagetestError,
+    InfrastructureError,
+    RegistryError,
+    UsageError,
+)  # fmt: skip
 from imagetest.model.assessment import Assessment, Objection, Verdict
 from imagetest.model.codec import decode
 from imagetest.model.image import Image
 from imagetest.model.outlet import AmiOutlet, Evidence, Outlet
 from imagetest.model.promotion import Action, Placement, Promotion
-from imagetest.pipeline import promote as pipeline
+from imagetest.pipeline.desk import Desk
+from imagetest.pipeline.promote import promote
+from imagetest.pipeline.revoke import revoke
+from imagetest.pipeline.rollback import rollback
 from imagetest.policy import channels
 from imagetest.testing.fakes import FakeDriver
 from tests.nouns import NOW, found, judged
@@ -29,8 +40,10 @@ class Shelf:
     tags: dict[str, str] = field(default_factory=dict)
     brought: dict[str, Evidence] = field(default_factory=dict)
     retired: list[tuple[list[str], list[str]]] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
+    prefix: str = "shelf:"
     stuck: bool = False
-    lost: bool = False
+    lost_by: ImagetestError | None = None
     full: bool = False
     unfit: bool = False
     meanwhile: Callable[[], object] = lambda: None
@@ -44,7 +57,7 @@ class Shelf:
         if self.full:
             raise EngineError("there is no room")
         self.brought[image.digest] = evidence
-        return (Placement(where=f"shelf:{outlet.image}/{image.digest}", digest=image.digest),)
+        return (Placement(where=f"{self.prefix}{outlet.image}/{image.digest}", digest=image.digest),)
 
     def publish(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> None:
         if self.stuck:
@@ -54,14 +67,23 @@ class Shelf:
         assert {one.digest for one in placements} == {image.digest}
         self.tags[outlet.tag] = image.digest
 
+    def stands(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> bool:
+        assert {one.digest for one in placements} == {image.digest}
+        return self.tags.get(outlet.tag) == image.digest
+
     def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
         assert placements
+        if self.stuck:
+            raise EngineError("the engine is away")
+        meanwhile, self.meanwhile = self.meanwhile, lambda: None
+        meanwhile()
+        self.withdrawn = [one.where for one in placements]
         self.tags.pop(outlet.tag, None)
 
     def retire(self, outlet: Outlet, superseded: Sequence[Placement], surplus: Sequence[Placement]) -> None:
         assert outlet.channel
-        if self.lost:
-            raise EngineError("the engine is away")
+        if self.lost_by is not None:
+            raise self.lost_by
         self.retired.append(([one.digest for one in superseded], [one.digest for one in surplus]))
 
 
@@ -107,21 +129,19 @@ class World:
     keep: int | None = None
 
     @property
-    def desk(self) -> pipeline.Desk:
+    def desk(self) -> Desk:
         outlet = Outlet(channel="stable", image="web", tag="web:stable", ami=AmiOutlet(keep=self.keep))
-        return pipeline.Desk(outlet=outlet, promoter=self.shelf, store=self.book)
+        return Desk(outlet=outlet, promoter=self.shelf, store=self.book)
 
     def promote(self, image: Image, verdict: Verdict = OPEN) -> Promotion:
         assessment = replace(judged(found("a")), image=image)
-        return pipeline.promote(assessment, verdict, desk=self.desk, driver=self.driver, by="maria@desk", now=NOW)
+        return promote(assessment, verdict, desk=self.desk, driver=self.driver, by="maria@desk", now=NOW)
 
     def revoke(self) -> Promotion:
-        entry = channels.current(self.book.history(), channel="stable", image="web")
-        assert entry is not None
-        return pipeline.revoke(entry, desk=self.desk, by="maria@desk", reason="broken", now=NOW)
+        return revoke(desk=self.desk, by="maria@desk", reason="broken", now=NOW)
 
     def rollback(self) -> Promotion:
-        return pipeline.rollback(desk=self.desk, driver=self.driver, by="maria@desk", reason="broken", now=NOW)
+        return rollback(desk=self.desk, driver=self.driver, by="maria@desk", reason="broken", now=NOW)
 
 
 @pytest.fixture
@@ -287,10 +307,139 @@ def test_what_was_there_before_is_retired_and_what_is_kept_is_not_surplus(world:
 
 
 def test_a_promotion_whose_predecessor_could_not_be_retired_is_done_and_says_so(world: World) -> None:
-    world.shelf.lost = True
+    world.shelf.lost_by = EngineError("the engine is away")
     image = world.image("one")
 
     with pytest.raises(InfrastructureError, match=r"'web' is in 'stable' as record 1, but .*: the engine is away"):
         world.promote(image)
     assert world.shelf.tags == {"web:stable": image.digest}
     assert [record.digest for record in world.book.records] == [image.digest]
+
+
+@pytest.mark.parametrize("error", [ConfigError("no region"), GateClosedError("no"), RegistryError("it is away")])
+def test_whatever_keeps_the_predecessor_from_being_retired_the_promotion_is_said_to_be_done(
+    error: ImagetestError, world: World
+) -> None:
+    image = world.image("one")
+    world.shelf.lost_by = error
+
+    with pytest.raises(InfrastructureError, match=r"'web' is in 'stable' as record 1, but"):
+        world.promote(image)
+    assert world.shelf.tags == {"web:stable": image.digest}
+
+
+# -- what failed halfway
+
+
+def test_a_revoke_that_failed_halfway_is_mended_by_doing_it_again(world: World) -> None:
+    world.promote(world.image("one"))
+    world.shelf.stuck = True
+    with pytest.raises(EngineError):
+        world.revoke()
+    left = dict(world.shelf.tags)
+    world.shelf.stuck = False
+    recorded = world.revoke()
+
+    assert left
+    assert (recorded.number, recorded.action) == (2, Action.REVOKE)
+    assert world.shelf.tags == {}
+    assert len(world.book.records) == 2
+    assert world.revoke() == recorded
+
+
+def test_a_revoke_empties_every_place_that_its_content_was_ever_brought_to(world: World) -> None:
+    image = world.image("one")
+    world.shelf.prefix = "before:"
+    world.promote(image)
+    world.shelf.prefix = "shelf:"
+    world.promote(image)
+    world.revoke()
+
+    assert world.shelf.withdrawn == [f"before:web/{image.digest}", f"shelf:web/{image.digest}"]
+
+
+def test_what_was_never_in_a_channel_is_not_revoked(world: World) -> None:
+    with pytest.raises(UsageError, match="nothing called 'web' was ever promoted to 'stable'"):
+        world.revoke()
+    assert world.book.records == []
+
+
+def test_a_rollback_that_failed_halfway_is_finished_and_leads_no_further_back(world: World) -> None:
+    one, two, three = (world.image(name) for name in ("one", "two", "three"))
+    for image in (one, two, three):
+        world.promote(image)
+    world.shelf.stuck = True
+    with pytest.raises(EngineError):
+        world.rollback()
+    stayed = dict(world.shelf.tags)
+    world.shelf.stuck = False
+    finished = world.rollback()
+    again = world.rollback()
+
+    assert stayed == {"web:stable": three.digest}
+    assert (finished.number, finished.digest) == (4, two.digest)
+    assert (again.number, again.digest) == (5, one.digest)
+    assert world.shelf.tags == {"web:stable": one.digest}
+
+
+def test_a_promotion_whose_pointer_was_not_moved_can_be_rolled_back(world: World) -> None:
+    one, two = world.image("one"), world.image("two")
+    world.promote(one)
+    world.shelf.stuck = True
+    with pytest.raises(EngineError):
+        world.promote(two)
+    world.shelf.stuck = False
+    recorded = world.rollback()
+
+    assert (recorded.number, recorded.digest) == (3, one.digest)
+    assert world.shelf.tags == {"web:stable": one.digest}
+
+
+def test_who_promotes_what_another_revokes_meanwhile_leaves_the_channel_as_it_is_recorded(world: World) -> None:
+    world.shelf.meanwhile = world.revoke
+    world.promote(world.image("one"))
+
+    assert [record.action for record in world.book.records] == [Action.PROMOTE, Action.REVOKE]
+    assert world.shelf.tags == {}
+
+
+def test_who_revokes_while_another_promotes_leaves_the_channel_as_it_is_recorded(world: World) -> None:
+    two = world.image("two")
+    world.promote(world.image("one"))
+    world.shelf.meanwhile = lambda: world.promote(two)
+    world.revoke()
+
+    assert [record.action for record in world.book.records] == [Action.PROMOTE, Action.REVOKE, Action.PROMOTE]
+    assert world.shelf.tags == {"web:stable": two.digest}
+
+
+class Cellar(Shelf):
+    """A shelf that keeps what was brought, whatever becomes of what it was made of."""
+
+    def kept(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> tuple[Placement, ...]:
+        assert outlet.image == image.name
+        return tuple(placements) if image.digest in self.brought else ()
+
+
+def test_a_rollback_takes_what_was_brought_though_its_source_is_gone(world: World) -> None:
+    world.shelf = Cellar()
+    one, two = world.image("one"), world.image("two")
+    placed = world.promote(one).placements
+    world.promote(two)
+    world.driver.images.clear()
+    recorded = world.rollback()
+
+    assert (recorded.digest, recorded.placements) == (one.digest, placed)
+    assert world.shelf.tags == {"web:stable": one.digest}
+
+
+def test_a_rollback_to_what_is_gone_altogether_is_refused(world: World) -> None:
+    world.shelf = Cellar()
+    for name in ("one", "two"):
+        world.promote(world.image(name))
+    world.driver.images.clear()
+    world.shelf.brought.clear()
+
+    with pytest.raises(EngineError):
+        world.rollback()
+    assert len(world.book.records) == 2

@@ -245,6 +245,43 @@ def test_a_channel_without_a_place_for_disks_says_so() -> None:
     assert "[channels.stable] disks" in caught.value.hint
 
 
+def test_what_was_placed_is_kept_though_its_own_file_is_gone(disk: Path, shelf: Path, tmp_path: Path) -> None:
+    one = image(on_top(disk, tmp_path / "top.qcow2"))
+    placements = put(one, outlet(shelf))
+    put(image(disk), outlet(shelf))
+    (tmp_path / "top.qcow2").unlink()
+    kept = DiskPromoter().kept(one, outlet(shelf), placements)
+    DiskPromoter().publish(one, outlet(shelf), kept)
+    elsewhere = DiskPromoter().kept(one, outlet(tmp_path / "elsewhere"), placements)
+
+    assert kept == placements
+    assert elsewhere == ()
+    assert json.loads((shelf / "web/stable.json").read_text())["digest"] == one.digest
+
+
+def test_what_is_gone_is_not_kept_and_what_is_something_else_is_refused(disk: Path, shelf: Path) -> None:
+    one = image(disk)
+    placements = put(one, outlet(shelf))
+    path = shelf / "web" / f"{named(one)}.qcow2"
+    path.write_bytes(b"forged")
+    with pytest.raises(StorageError, match="is not what it is called"):
+        DiskPromoter().kept(one, outlet(shelf), placements)
+    path.unlink()
+
+    assert DiskPromoter().kept(one, outlet(shelf), placements) == ()
+
+
+@pytest.mark.parametrize("wrong", ["stable.json", "stable.qcow2"])
+def test_a_channel_half_of_which_is_gone_does_not_stand(wrong: str, disk: Path, shelf: Path) -> None:
+    one = image(disk)
+    placements = put(one, outlet(shelf))
+    whole = DiskPromoter().stands(one, outlet(shelf), placements)
+    (shelf / "web" / wrong).unlink()
+
+    assert whole
+    assert not DiskPromoter().stands(one, outlet(shelf), placements)
+
+
 # -- a bucket
 
 
@@ -338,6 +375,21 @@ def test_a_withdrawn_channel_of_a_bucket_leads_nowhere(s3: Any, disk: Path) -> N
 
     assert "golden/web/stable.json" not in keys(s3)
     assert len(keys(s3)) == 3
+
+
+def test_what_lies_in_a_bucket_is_read_before_it_is_gone_back_to(s3: Any, large: Path) -> None:
+    one = image(large)
+    placements = put(one, outlet(BUCKET))
+    large.unlink()
+    kept = DiskPromoter().kept(one, outlet(BUCKET), placements)
+    key = f"golden/web/{named(one)}.raw"
+    s3.put_object(Bucket="images", Key=key, Body=b"forged", Metadata={"sha256": one.digest[7:]})
+    with pytest.raises(StorageError, match="is not what it is called"):
+        DiskPromoter().kept(one, outlet(BUCKET), placements)
+    s3.delete_object(Bucket="images", Key=key)
+
+    assert kept == placements
+    assert DiskPromoter().kept(one, outlet(BUCKET), placements) == ()
 
 
 def test_a_bucket_that_is_not_there_is_an_error_of_one_line(s3: Any, disk: Path) -> None:

@@ -155,3 +155,44 @@ def test_a_push_that_is_interrupted_is_done_by_the_next(
 
     assert between == ""
     assert depot.digest(repository, "stable") == place.digest
+
+
+def test_what_an_engine_lost_is_pulled_by_its_digest_and_gone_back_to(
+    depot: Depot, repository: str, images: tuple[Image, Image], dockyard: Dockyard
+) -> None:
+    to, promoter = outlet(depot, repository), DockerPromoter()
+    placements = put(images[0], to)
+    put(images[1], to)
+    dockyard.engine.images.remove(images[0].digest, force=True)
+    dockyard._built.clear()  # noqa: SLF001 - it is not there any more
+    kept = promoter.kept(images[0], to, placements)
+    promoter.publish(images[0], to, kept)
+
+    assert kept == placements
+    assert promoter.stands(images[0], to, placements)
+    assert depot.digest(repository, "stable") == placements[0].digest
+
+
+def test_what_a_registry_has_not_is_not_kept(depot: Depot, repository: str, images: tuple[Image, Image]) -> None:
+    to = outlet(depot, repository)
+    nothing = "sha256:" + "0" * 64
+    lost = Placement(where=f"docker:{depot.host}/{repository}@{nothing}", digest=nothing)
+    elsewhere = Placement(where=f"docker:elsewhere/{repository}@{nothing}", digest=nothing)
+
+    assert DockerPromoter().kept(images[0], to, (lost,)) == ()
+    assert DockerPromoter().kept(images[0], to, (elsewhere,)) == ()
+
+
+def test_a_tag_that_only_the_registry_lacks_does_not_stand(
+    depot: Depot, repository: str, images: tuple[Image, Image]
+) -> None:
+    to = outlet(depot, repository)
+    placements = put(images[0], to)
+    stood = DockerPromoter().stands(images[0], to, placements)
+    other = put(images[1], outlet(depot, repository, "beta"))
+    DockerPromoter().publish(images[1], to, other)
+    with engine.session() as client:  # as if the push had failed
+        client.tag(images[0].digest, f"{depot.host}/{repository}", "stable", force=True)
+
+    assert stood
+    assert not DockerPromoter().stands(images[0], to, placements)

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from imagetest.errors import EngineError
-from imagetest.execute import aws
+from imagetest.execute import aws, tags
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.outlet import AmiOutlet, Outlet
 from imagetest.promoters.ami.place import CHANNEL, Client, Place, asked, described, snapshots, tagged
@@ -58,6 +58,17 @@ def put(client: Client, place: Place, name: str, *, seconds: float) -> None:
                 )
             interrupts.checkpoint()
             time.sleep(aws.PAUSE_SECONDS)
+
+
+def stands(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> bool:
+    """Say whether an AMI has the channel's tag, and the channel's parameter names it."""
+    with asked(client, "ec2", place.region, f"look at {place}") as ec2:
+        if tag_of(outlet) not in tags.of(described(ec2, place) or {}):
+            return False
+    if not ami.parameter:
+        return True
+    with asked(client, "ssm", place.region, f"read the parameter {ami.parameter!r}") as ssm:
+        return read(ssm, ami.parameter) == place.ami
 
 
 def read(ssm: Any, name: str) -> str:

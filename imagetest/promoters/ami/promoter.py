@@ -69,10 +69,25 @@ class AmiPromoter:
         for place in places if ami.parameter else ():
             pointing.put(self._client, place, ami.parameter, seconds=self._consistent)
 
+    def stands(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> bool:
+        """Say whether the AMI of each region has the channel's tag, and its parameter names it."""
+        del image
+        ami, places = _ami(outlet), [Place.read(one.where) for one in placements]
+        return bool(places) and all(pointing.stands(self._client, place, outlet, ami) for place in places)
+
     def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
-        """Remove the channel's parameter and its tags; the AMIs stay, and stay shared."""
+        """Remove the channel's parameter and its tags; the AMIs stay, and stay shared.
+
+        Every place is tried; raises the first error once all were.
+        """
+        failed = []
         for place in placements:
-            pointing.take_away(self._client, Place.read(place.where), outlet, _ami(outlet))
+            try:
+                pointing.take_away(self._client, Place.read(place.where), outlet, _ami(outlet))
+            except ImagetestError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def retire(self, outlet: Outlet, superseded: Sequence[Placement], surplus: Sequence[Placement]) -> None:
         """Deprecate what was superseded, and remove what is surplus and in nobody's use.

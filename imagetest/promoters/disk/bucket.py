@@ -14,7 +14,8 @@ from typing import Any
 
 from imagetest.errors import StorageError
 from imagetest.execute import aws
-from imagetest.promoters.disk.finished import Finished, chunks, must_be
+from imagetest.execute.interrupts import interrupts
+from imagetest.promoters.disk.finished import CHUNK_BYTES, Finished, chunks, must_be
 
 PART_BYTES = 8 << 20
 """The size of a part; S3 takes 10,000 parts at most ("Amazon S3 multipart upload limits")."""
@@ -70,11 +71,48 @@ class Bucket:
                 raise
         told = head.get("Metadata", {}).get("sha256", "nothing")
         if told != sha256 or (disk is not None and not _same(head, disk)):
-            raise StorageError(
-                f"{self.where(name)} is not what it is called: SHA-256 {told}, expected {sha256}",
-                hint="find out who changed it; remove it, and promote again",
-            )
+            raise self._other(name, told, sha256)
         return True
+
+    def whole(self, name: str, sha256: str) -> bool:
+        """Say whether a disk lies there, by reading it. Raises StorageError when something else does."""
+        read = hashlib.sha256()
+        with _asked(f"read {self.where(name)}") as s3:
+            found = self._get(s3, name)
+            if found is None:
+                return False
+            for chunk in found.iter_chunks(CHUNK_BYTES):
+                interrupts.checkpoint()
+                read.update(chunk)
+        if read.hexdigest() != sha256:
+            raise self._other(name, read.hexdigest(), sha256)
+        return True
+
+    def says(self, name: str) -> bytes | None:
+        """Return what a small object says; None where there is none."""
+        with _asked(f"read {self.where(name)}") as s3:
+            found = self._get(s3, name)
+            return bytes(found.read()) if found is not None else None
+
+    def leads(self, channel: str, name: str) -> bool:
+        """Say yes: in a bucket the channel's small object is all that leads to the disk."""
+        del channel, name
+        return True
+
+    def _get(self, s3: Any, name: str) -> Any:
+        """Return the body of an object; None where there is none."""
+        try:
+            return s3.get_object(Bucket=self._bucket, Key=self._key(name))["Body"]
+        except s3.exceptions.ClientError as error:
+            if aws.code_of(error) in MISSING:
+                return None
+            raise
+
+    def _other(self, name: str, found: str, expected: str) -> StorageError:
+        return StorageError(
+            f"{self.where(name)} is not what it is called: SHA-256 {found}, expected {expected}",
+            hint="find out who changed it; remove it, and promote again",
+        )
 
     def point(self, channel: str, name: str) -> None:
         """Do nothing: in a bucket the channel's small object is all that leads to the disk."""

@@ -71,6 +71,22 @@ class Folder:
             )
         return True
 
+    def whole(self, name: str, sha256: str) -> bool:
+        """Say whether a disk lies there, by reading it."""
+        return self.holds(name, sha256)
+
+    def says(self, name: str) -> bytes | None:
+        """Return what a small file says; None where there is none."""
+        path = self._folder / name
+        with _told(path, "read"):
+            self._inside()
+            return path.read_bytes() if path.is_file() else None
+
+    def leads(self, channel: str, name: str) -> bool:
+        """Say whether the channel's link leads to a disk, and there is no other of its name."""
+        with _told(self._folder, "read"):
+            return [path.readlink() for path in self._links(channel)] == [Path(name)]
+
     def point(self, channel: str, name: str) -> None:
         """Make a link of the channel's name, with the disk's ending, lead to the disk."""
         link = self._folder / f"{channel}.{name.rpartition('.')[2]}"
@@ -144,10 +160,10 @@ def _settle(folder: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, what: str = "publish") -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"cannot publish {path}: {error.strerror or error}", hint="is there room, and may this user write there?"
+            f"cannot {what} {path}: {error.strerror or error}", hint="is there room, and may this user write there?"
         ) from error

@@ -37,6 +37,18 @@ class Shelf(Protocol):
         """Say whether a disk lies there, which may be at hand. Raises StorageError when something else does."""
         ...
 
+    def whole(self, name: str, sha256: str) -> bool:
+        """Say whether a disk lies there, by reading all of it. Raises StorageError when something else does."""
+        ...
+
+    def says(self, name: str) -> bytes | None:
+        """Return what a small file says; None where there is none."""
+        ...
+
+    def leads(self, channel: str, name: str) -> bool:
+        """Say whether what a channel is read by, beside its small file, leads to a disk."""
+        ...
+
     def point(self, channel: str, name: str) -> None:
         """Make what a channel is read by, beside its small file, lead to a disk."""
         ...
@@ -79,6 +91,24 @@ class DiskPromoter:
         shelf.point(outlet.channel, name)
         shelf.write(f"{outlet.channel}.json", _pointer(image, outlet, name, place.digest))
 
+    def stands(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> bool:
+        """Say whether the channel's small file says just this, and its link leads to the disk."""
+        shelf = _shelf(outlet)
+        place = _found(shelf, image, placements)
+        if place is None:
+            return False
+        name = place.where.rpartition("/")[2]
+        said = shelf.says(f"{outlet.channel}.json")
+        return said == _pointer(image, outlet, name, place.digest) and shelf.leads(outlet.channel, name)
+
+    def kept(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> tuple[Placement, ...]:
+        """Return where the disk lies, which is read to find out."""
+        shelf = _shelf(outlet)
+        place = _found(shelf, image, placements)
+        if place is None or not shelf.whole(place.where.rpartition("/")[2], place.digest.removeprefix(DIGEST)):
+            return ()
+        return (place,)
+
     def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
         """Remove what the channel is read by; the disks stay."""
         del placements
@@ -97,13 +127,20 @@ def _stem(image: Image) -> str:
 
 def _placed(shelf: Shelf, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> Placement:
     """Return where the disk was placed. Raises StorageError when it was placed nowhere that the channel is now."""
+    place = _found(shelf, image, placements)
+    if place is None:
+        raise StorageError(
+            f"{image.name!r} {image.digest[:19]} was never brought to {outlet.disks!r}", hint="promote it again"
+        )
+    return place
+
+
+def _found(shelf: Shelf, image: Image, placements: Sequence[Placement]) -> Placement | None:
     for place in placements:
         name = place.where.rpartition("/")[2]
         if place.where == shelf.where(name) and name.startswith(_stem(image)):
             return place
-    raise StorageError(
-        f"{image.name!r} {image.digest[:19]} was never brought to {outlet.disks!r}", hint="promote it again"
-    )
+    return None
 
 
 def _pointer(image: Image, outlet: Outlet, name: str, digest: str) -> bytes:
