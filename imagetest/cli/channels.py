@@ -95,10 +95,12 @@ def rollback(
 ) -> None:
     """Point a channel at the image that it held before."""
     from imagetest.config import wiring
+    from imagetest.config.settings import load
     from imagetest.execute.operator import operator
     from imagetest.pipeline import rollback as pipeline
 
     desk, kind, known = _desk(channel, image, config)
+    wiring.check_apart(load(config), channel, {desk.outlet.image: kind}, desk.store)
     done = pipeline.rollback(desk=desk, driver=wiring.driver(kind), by=operator(), reason=reason, now=datetime.now(UTC))
     if done.number in known:
         typer.echo(f"{channel!r} did not stand at {done.image} {done.digest}, record {done.number}: it does now")

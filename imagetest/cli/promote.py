@@ -41,6 +41,7 @@ def promote(
     found = assess.waive(plain, chosen.waivers, image=assessment.image.name, today=now.date())
     assessment = replace(assessment, findings=found)
     kind = assessment.image.kind
+    wiring.check_apart(settings, channel, {assessment.image.name: kind}, store)
     done = pipeline.promote(
         assessment, gate.decide(chosen, assessment, now=now), by=operator(), now=now, despite=despite_revoke,
         desk=wiring.desk(settings, channel, assessment.image.name, kind=kind, registry=store),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagetest.config import schema
+from imagetest.config.apart import Spot, clash
 from imagetest.config.mistakes import Mistakes, unknown
 from imagetest.model.outlet import AmiOutlet, Outlet
 
@@ -59,6 +60,24 @@ def check_channels(project: Project, mistakes: Mistakes) -> None:
         if table.ami is not None:
             for key, said in _wrong_ami(project, name, table.ami):
                 mistakes.add((*place, "ami", key), said)
+    _check_apart(project, mistakes)
+
+
+def _check_apart(project: Project, mistakes: Mistakes) -> None:
+    """Note two images that would share something by channels that are sound by themselves."""
+    sound = {
+        name: table
+        for name, table in project.channels.items()
+        if not _wrong_tag(project, name, table) and not (table.ami and list(_wrong_ami(project, name, table.ami)))
+    }
+    found = clash(
+        Spot(outlet=outlet(Path(), channel, table, image), kind=(one.image or "").partition(":")[0])
+        for channel, table in sound.items()
+        for image, one in project.images.items()
+    )
+    if found is not None:
+        place = ["tag"] if found.what == "tag" else ["ami", "parameter"]
+        mistakes.add(("channels", found.other.outlet.channel, *place), str(found))
 
 
 def outlet(project: Path, channel: str, table: schema.ChannelTable, image: str) -> Outlet:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from imagetest.config import plugins
+from imagetest.config.apart import Spot, clash
 from imagetest.config.settings import Settings
+from imagetest.errors import ConfigError
 from imagetest.execute.leases import Leases
+from imagetest.model.promotion import Promotion
 from imagetest.pipeline.desk import Desk
+from imagetest.policy import channels as policy
 from imagetest.ports import Builder, Collector, Driver, Promoter, Reporter, Store
 
 
@@ -44,6 +50,37 @@ def desk(settings: Settings, channel: str, image: str, *, kind: str, registry: S
         promoter=promoter(kind),
         store=registry if registry is not None else store(settings),
     )
+
+
+def check_apart(settings: Settings, channel: str, images: Mapping[str, str], registry: Store) -> None:
+    """Find out whether some images, given with their kinds, would be written over each other, or over what stands.
+
+    A kind that is not known yet is empty. Raises ConfigError.
+    """
+    mine = [Spot(outlet=settings.outlet(channel, image), kind=kind) for image, kind in images.items()]
+    found = clash(mine)
+    if found is not None:
+        raise ConfigError(str(found), hint=f"say '{{image}}' in the {found.what} of [channels.{channel}]")
+    history = registry.history()
+    standing = [policy.current(history, channel=one, image=image) for one, image in sorted(_held(history))]
+    there = [
+        Spot(outlet=settings.outlet(one.channel, one.image), kind=one.kind)
+        for one in standing
+        if one is not None and one.channel in settings.channels
+    ]
+    for spot in mine:
+        for other in there:
+            if (found := clash([other, spot])) is not None:
+                at = other.outlet
+                raise ConfigError(
+                    f"{found}, where {at.image!r} stands",
+                    hint=f"say '{{image}}' in the {found.what} of [channels.{channel}], or take away what stands: "
+                    f"'imagetest revoke {at.channel} --image {at.image}'",
+                )
+
+
+def _held(history: Iterable[Promotion]) -> set[tuple[str, str]]:
+    return {(one.channel, one.image) for one in history}
 
 
 def store(settings: Settings) -> Store:

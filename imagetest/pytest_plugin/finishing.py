@@ -62,13 +62,18 @@ class Ending:
     def check(self, targets: Iterable[Target] = ()) -> None:
         """Find out before the bake that a verdict could be kept, and that the channel takes such images.
 
-        Raises RegistryError, and ConfigError for a channel that lacks what an image of a kind needs.
+        Raises RegistryError, and ConfigError for a channel that lacks what an image of a kind needs, or in which one
+        would be written over another.
         """
         if self._gated:
             self._registry().check()
-        for target in targets if self._channel else ():
-            if kind := _kind(target):
-                wiring.promoter(kind).check(self._settings.outlet(str(self._channel), target.name))
+        if not self._channel:
+            return
+        kinds = {target.name: _kind(target) for target in targets}
+        for name, kind in kinds.items():
+            if kind:
+                wiring.promoter(kind).check(self._settings.outlet(self._channel, name))
+        wiring.check_apart(self._settings, self._channel, kinds, self._registry())
 
     def judge(self, machines: Machines, *, run: Run, catalogue: Mapping[str, Control]) -> None:
         """Assess, decide, report, record and promote each image that there is."""
@@ -204,6 +209,7 @@ class Ending:
 
     def _promote(self, one: Judged, machines: Machines) -> Promotion:
         image, channel = one.assessment.image, str(self._channel)
+        wiring.check_apart(self._settings, channel, {image.name: image.kind}, self._registry())
         desk = wiring.desk(self._settings, channel, image.name, kind=image.kind, registry=self._registry())
         return promote(
             one.assessment, one.verdict, desk=desk, driver=machines.driver(image.kind), by=one.assessment.operator,

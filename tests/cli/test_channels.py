@@ -35,6 +35,15 @@ waivers = ["waivers.toml"]
 [channels.stable]
 """
 
+MOVED = """
+[images.other]
+image = "docker:{image}"
+suites = ["suite"]
+
+[channels.stable]
+tag = "{name}:stable"
+"""
+
 WAIVER = '[[waiver]]\ncontrol = "web-greets"\nreason = "known"\napproved_by = "maria"\nexpires = {}\n'
 
 
@@ -149,6 +158,24 @@ def test_a_channel_with_several_images_wants_to_know_which(desk: Desk) -> None:
     assert right.code == 0
     assert desk.tag() != ""
     assert desk.tag(f"{NAME}-other:stable") == ""
+
+
+def test_what_stands_at_a_tag_is_not_written_over_by_another_image(desk: Desk) -> None:
+    made = desk.image("one")
+    desk.tested()
+    desk.imagetest("promote", NAME, "stable")
+    desk.file("imagetest.toml", MOVED.format(name=NAME, image=made))
+    desk.pytest("--image", "other", "--gate")
+    refused = desk.imagetest("promote", "other", "stable")
+    run = desk.pytest("--image", "other", "--promote", "stable")
+
+    both = f"'{NAME}' in channel 'stable' and 'other' in channel 'stable'"
+    said = f"{both} would share the tag '{TAG}', where '{NAME}' stands"
+    assert refused.code == run.code == 4, run.text
+    assert said in refused.err
+    assert f"'imagetest revoke stable --image {NAME}'" in refused.err
+    assert said in " ".join(run.text.split())
+    assert len(desk.imagetest("history").out.splitlines()) == 2
 
 
 def test_what_was_not_recorded_is_not_promoted(desk: Desk) -> None:

@@ -109,3 +109,53 @@ def test_two_channels_may_not_share_a_parameter(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="the channels beta, stable would share one parameter: expected"):
         load(written(tmp_path, both))
+
+
+BY_TAG = """
+[images.web-a]
+image = "docker:web"
+[channels.b]
+tag = "{image}-{channel}"
+[channels.a-b]
+tag = "{image}-{channel}:latest"
+"""
+BY_PARAMETER = """
+[images.ami]
+image = "ec2:ami-0abc1234"
+[images.ami-a]
+image = "ec2:ami-0abc1234"
+[channels.b.ami]
+parameter = "/{image}-{channel}"
+[channels.a-b.ami]
+parameter = "/{image}-{channel}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '[channels.stable]\ntag = "{image}:{channel}"\n[channels.beta]\ntag = "docker.io/library/{image}:stable"',
+            "'web' in channel 'stable' and 'web' in channel 'beta' would share the tag 'web:stable'",
+        ),
+        (
+            BY_TAG,
+            "'web-a' in channel 'b' and 'web' in channel 'a-b' would share the tag 'web-a-b:latest'",
+        ),
+        (
+            BY_PARAMETER,
+            "'ami-a' in channel 'b' and 'ami' in channel 'a-b' would share the parameter '/ami-a-b'",
+        ),
+    ],
+    ids=["spelled-otherwise", "made-of-both", "parameter"],
+)
+def test_what_two_images_would_share_is_said(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, text))
+    assert said in str(caught.value)
+
+
+def test_containers_share_no_parameter(tmp_path: Path) -> None:
+    text = '[channels.a.ami]\nparameter = "/{image}/{channel}"\n[channels.b.ami]\nparameter = "/{image}/a"'
+
+    assert sorted(load(written(tmp_path, text)).channels) == ["a", "b"]

@@ -68,6 +68,20 @@ def test_one_closed_cell_closes_all_where_the_gate_requires_them(project: Projec
     assert project.remains() == []
 
 
+def test_two_cells_that_would_be_one_tag_are_said_before_anything_is_booted(project: Project) -> None:
+    text = TOML.format(image=project.dockyard.build("FROM {plain}"), required="[]", other="nobody")
+    (project.folder / "imagetest.toml").write_text(text + 'tag = "imagetest-test-shared:stable"\n')
+    ended = project.run("--promote", "stable")
+
+    assert ended.code == 4
+    assert (
+        "'web.root' in channel 'stable' and 'web.nobody' in channel 'stable' would share the tag "
+        "'imagetest-test-shared:stable'"
+    ) in ended.text
+    assert "Traceback" not in ended.text
+    assert not (project.state / "runs" / "latest").exists()
+
+
 def test_cells_that_nobody_requires_are_judged_by_themselves(project: Project) -> None:
     code, documents = judge(project, ["root"])
 
