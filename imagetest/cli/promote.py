@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,20 +29,17 @@ def promote(
     from imagetest.config.settings import load
     from imagetest.execute.operator import operator
     from imagetest.pipeline import promote as pipeline
-    from imagetest.policy import assess, gate
+    from imagetest.pipeline.judge_again import judge_again
 
     settings = load(config)
     table = settings.channel(channel)
     store = wiring.store(settings)
     assessment, now = _document(what, store).assessment, datetime.now(UTC)
-    chosen = settings.gates[table.gate]
-    plain = tuple(replace(finding, waiver=None) for finding in assessment.findings)
-    found = assess.waive(plain, chosen.waivers, image=assessment.image.name, today=now.date())
-    assessment = replace(assessment, findings=found)
+    assessment, verdict = judge_again(assessment, settings.gates[table.gate], store, now=now)
     kind = assessment.image.kind
     wiring.check_apart(settings, channel, {assessment.image.name: kind}, store)
     done = pipeline.promote(
-        assessment, gate.decide(chosen, assessment, now=now), by=operator(), now=now, despite=despite_revoke,
+        assessment, verdict, by=operator(), now=now, despite=despite_revoke,
         desk=wiring.desk(settings, channel, assessment.image.name, kind=kind, registry=store),
         driver=wiring.driver(kind),
     )  # fmt: skip

@@ -7,10 +7,10 @@ accept waivers; it cannot switch a rule off.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from imagetest.model.assessment import Assessment, Objection, Verdict
+from imagetest.model.assessment import Assessment, Objection, Sibling, Verdict
 from imagetest.model.control import Severity
 from imagetest.model.finding import Finding, Status, Waiver
 from imagetest.model.parity import Parity
@@ -65,6 +65,12 @@ def decide(gate: Gate, assessment: Assessment, *, now: datetime) -> Verdict:
     failed = _unwaived(assessment, now, Status.FAILED)
     tolerated = tuple(finding.control_id for finding in failed if _tolerated(gate, assessment, finding))
     return Verdict(gate=gate.name, objections=objections, decided=now, tolerated=tolerated)
+
+
+def told(sibling: Sibling, verdict: Verdict) -> Sibling:
+    """Return another cell of a matrix with what its own verdict says."""
+    first = next((f"{one.control_id or one.rule}: {one.message}" for one in verdict.objections), "")
+    return replace(sibling, objections=len(verdict.objections), reason=first)
 
 
 def run_was_complete(_gate: Gate, assessment: Assessment, _now: datetime) -> Iterator[Objection]:

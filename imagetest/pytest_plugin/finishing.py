@@ -188,11 +188,8 @@ class Ending:
         if found is None:
             reason = f"it could not be judged: {error or 'it was not there'}"
             return Sibling(name=target.name, cell=target.cell, objections=1, reason=reason)
-        objections = gate.decide(replace(self._gate(target), matrix=frozenset()), found, now=now).objections
-        first = next((f"{one.control_id or one.rule}: {one.message}" for one in objections), "")
-        return Sibling(
-            name=target.name, cell=target.cell, digest=found.image.digest, objections=len(objections), reason=first
-        )
+        verdict = gate.decide(replace(self._gate(target), matrix=frozenset()), found, now=now)
+        return gate.told(Sibling(name=target.name, cell=target.cell, digest=found.image.digest), verdict)
 
     def _keep(self, one: Judged, folder: Path, machines: Machines) -> None:
         """Write the reports first: a verdict that nobody can read up is neither recorded nor acted upon."""
