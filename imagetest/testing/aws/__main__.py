@@ -1,13 +1,19 @@
-"""Run the emulation by hand: `python -m imagetest.testing.aws --image NAME=REFERENCE`, until Ctrl-C."""
+"""Run the emulation by hand: `python -m imagetest.testing.aws --image NAME=REFERENCE [COMMAND ...]`, until Ctrl-C.
+
+With a command, it runs that in the environment that leads there, and ends with it and by its exit code.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 import sys
+from pathlib import Path
 
 from imagetest.errors import ImagetestError, UsageError
+from imagetest.execute import process
 from imagetest.testing.aws import AwsWithBodies
 
 
@@ -17,13 +23,22 @@ def main() -> int:
     parser.add_argument("--image", action="append", required=True, metavar="NAME=REFERENCE", help="publish an image")
     parser.add_argument("--region", default="us-east-1", help="the region of AWS_REGION")
     parser.add_argument("--user", default="root", help="the account that gets an instance's key")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="run this, and end with it")
     options = parser.parse_args()
     try:
-        _serve(dict(_pair(one) for one in options.image), region=options.region, user=options.user)
+        images = dict(_pair(one) for one in options.image)
+        if options.command:
+            return _run(options.command, images, region=options.region, user=options.user)
+        _serve(images, region=options.region, user=options.user)
     except ImagetestError as error:
         sys.stderr.write(f"error: {error.explain()}\n")
         return error.exit_code
     return 0
+
+
+def _run(command: list[str], images: dict[str, str], *, region: str, user: str) -> int:
+    with AwsWithBodies(images=images, region=region, user=user) as aws:
+        return process.foreground(*command, cwd=Path.cwd(), env={**os.environ, **aws.environ()})
 
 
 def _serve(images: dict[str, str], *, region: str, user: str) -> None:

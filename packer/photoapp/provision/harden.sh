@@ -3,8 +3,9 @@
 set -eu
 
 # Nobody here changes identity, password or shell, or mounts anything: no program needs its setuid or setgid bit except
-# PAM's helper, which reads the shadow file. dpkg remembers it, so that an upgrade cannot bring a bit back.
-find / -xdev -type f -perm /6000 ! -name unix_chkpwd | while read -r program; do
+# PAM's helper, which reads the shadow file. dpkg remembers it, so that an upgrade cannot bring a bit back. Where this is run by
+# sudo, so is what comes after it: account.sh has its say on that one.
+find / -xdev -type f -perm /6000 ! -name unix_chkpwd ! -name "${SUDO_USER:+sudo}" | while read -r program; do
     dpkg-statoverride --quiet --update --force-all --add root root 0755 "$program"
 done
 
