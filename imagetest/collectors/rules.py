@@ -132,6 +132,10 @@ RULES = (
         why="one for each connection to an SSH server that a socket starts",
     ),
     Rule(
+        name="expiry-timer", family="units", key=r"imagetest-expiry\.(timer|service)", form=r"none|active|inactive",
+        why="ends an instance that imagetest booted; a unit of that name that comes from a file is none of it",
+    ),
+    Rule(
         name="docker-marker", family="files", key=r"/\.dockerenv",
         why="Docker places it in each container", form=r"file|0755|root|0 bytes",
     ),

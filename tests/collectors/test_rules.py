@@ -44,6 +44,7 @@ REPLACED = [
 ]  # fmt: skip
 
 EMPTY = {"type": "file", "mode": "0600", "owner": "root", "group": "root", "content": "0 bytes"}
+TRANSIENT = {"file": "none", "state": "active"}
 DROPPED = [
     ("kernel-counters", "sysctl", "fs.dentry-state", {"value": "1 2 3"}, {"value": "by hand"}),
     ("kernel-counters", "sysctl", "kernel.random.uuid", {"value": "5d1f9bd2-8e0f"}, {"value": "x!"}),
@@ -51,6 +52,7 @@ DROPPED = [
     ("credentials-mounts", "mounts", "/run/credentials/x.service", {"type": "ramfs"}, None),
     ("login-units", "units", "user@1000.service", {"state": "active"}, None),
     ("connection-units", "units", "ssh@0-10.0.0.1:22-10.0.0.2:999.service", {"state": "active"}, None),
+    ("expiry-timer", "units", "imagetest-expiry.timer", TRANSIENT, TRANSIENT | {"file": "/etc/systemd/system/x"}),
     ("docker-marker", "files", "/.dockerenv", EMPTY | {"mode": "0755"}, EMPTY | {"content": "9 bytes"}),
     ("lock-files", "files", "/etc/.pwd.lock", EMPTY, EMPTY | {"mode": "0666"}),
     ("account-backups", "files", "/etc/passwd-", EMPTY | {"mode": "0644"}, EMPTY | {"mode": "4755"}),
