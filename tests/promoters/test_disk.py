@@ -8,18 +8,20 @@ import os
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from imagetest.errors import ConfigError, EngineError, GateClosedError, StorageError
-from imagetest.execute import disks
+from imagetest.execute import aws, disks
 from imagetest.model.image import Image
 from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.promotion import Placement
-from imagetest.promoters.disk import DiskPromoter, bucket
+from imagetest.promoters.disk import DiskPromoter, bucket, finished
 from tests.volumes import small_volume
 
 EVIDENCE = Evidence(assessment_id="run-web", document=b'{"judged": true}\n')
@@ -353,6 +355,89 @@ def test_an_upload_that_fails_leaves_nothing(s3: Any, large: Path, monkeypatch: 
 
     assert keys(s3) == []
     assert s3.list_multipart_uploads(Bucket="images").get("Uploads", []) == []
+
+
+def begun(s3: Any, key: str) -> str:
+    made = s3.create_multipart_upload(Bucket="images", Key=key)["UploadId"]
+    s3.upload_part(Bucket="images", Key=key, UploadId=made, PartNumber=1, Body=b"half")
+    return str(made)
+
+
+@pytest.fixture
+def young(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Return the uploads that began just now; the emulator says of all that they began years ago."""
+    found: set[str] = set()
+    client = aws.client
+
+    def telling(service: str, region: str = "") -> Any:
+        def tell(parsed: dict[str, Any], **_: object) -> None:
+            for one in parsed.get("Uploads", ()):
+                if one["UploadId"] in found:
+                    one["Initiated"] = datetime.now(UTC)
+
+        made = client(service, region)
+        made.meta.events.register("after-call.s3.ListMultipartUploads", tell)
+        return made
+
+    monkeypatch.setattr(aws, "client", telling)
+    return found
+
+
+def test_what_a_killed_upload_left_goes_in_time(s3: Any, disk: Path, young: set[str]) -> None:
+    killed, mine = begun(s3, "golden/web/sha256-0.qcow2"), begun(s3, "golden/web/sha256-1.qcow2")
+    others = [begun(s3, "golden/web/else.qcow2"), begun(s3, "golden/web2/sha256-0.qcow2")]
+    young.add(mine)
+    put(image(disk), outlet(BUCKET))
+    left = s3.list_multipart_uploads(Bucket="images")["Uploads"]
+    for one in left:
+        s3.abort_multipart_upload(Bucket="images", Key=one["Key"], UploadId=one["UploadId"])
+
+    assert {one["UploadId"] for one in left} == {mine, *others}
+    assert killed not in {one["UploadId"] for one in left}
+
+
+def test_why_an_upload_failed_is_said_though_it_cannot_be_aborted(
+    s3: Any, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = aws.client
+
+    def failing(service: str, region: str = "") -> Any:
+        def fail(model: Any, **_: object) -> None:
+            if model.name in {"UploadPart", "AbortMultipartUpload"}:
+                raise ClientError({"Error": {"Code": "Test", "Message": f"no {model.name}"}}, model.name)
+
+        made = client(service, region)
+        made.meta.events.register("before-call.s3", fail)
+        return made
+
+    monkeypatch.setattr(aws, "client", failing)
+    with pytest.raises(EngineError, match="no UploadPart"):
+        put(image(large), outlet(BUCKET))
+    assert keys(s3) == []
+
+
+@pytest.mark.parametrize("place", ["", BUCKET], ids=["folder", "bucket"])
+def test_a_disk_that_goes_while_it_is_brought_is_one_line(place: str, s3: Any, large: Path, shelf: Path) -> None:
+    del s3
+    one, original = image(large), disks.Digests.of
+
+    def going(self: disks.Digests, layers: tuple[disks.Layer, ...]) -> str:
+        found = original(self, layers)
+        large.unlink()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disks.Digests, "of", going)
+        with pytest.raises(EngineError, match=f"cannot read disk '{large}': No such file"):
+            DiskPromoter().place(one, outlet(place or shelf), EVIDENCE)
+
+
+def test_without_room_for_one_file_it_is_one_line(disk: Path, shelf: Path, tmp_path: Path) -> None:
+    one = image(on_top(disk, tmp_path / "top.qcow2"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finished, "ROOM", str(tmp_path / "nowhere"))
+        with pytest.raises(EngineError, match=f"cannot make a folder in {tmp_path}/nowhere: No such file"):
+            put(one, outlet(shelf))
 
 
 def test_an_object_that_somebody_changed_is_neither_taken_nor_pointed_at(s3: Any, disk: Path) -> None:

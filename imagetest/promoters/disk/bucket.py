@@ -9,19 +9,28 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagetest.errors import StorageError
 from imagetest.execute import aws
 from imagetest.execute.interrupts import interrupts
-from imagetest.promoters.disk.finished import CHUNK_BYTES, Finished, chunks, must_be
+from imagetest.promoters.disk.finished import CHUNK_BYTES, Finished, chunks, content_of, must_be, size_of
 
 PART_BYTES = 8 << 20
 """The size of a part; S3 takes 10,000 parts at most ("Amazon S3 multipart upload limits")."""
 
 MOST_PARTS = 10_000
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+NO_UPLOAD = "NoSuchUpload"
+
+STEM = "sha256-"
+"""How the names of disks begin, and of nothing else below the prefix of an image."""
+
+STALE = timedelta(days=1)
+"""After this long an upload that is not complete is one that nobody will complete; S3 keeps, and bills, its parts."""
+
 AGAIN = "does another promote? promote it again"
 
 
@@ -39,8 +48,9 @@ class Bucket:
     def put(self, name: str, disk: Finished) -> None:
         """Upload a disk, in parts where it is large; S3 puts them together once every one of them is there."""
         with _asked(f"upload {self.where(name)}") as s3:
-            if disk.path.stat().st_size <= PART_BYTES:
-                self._put(s3, name, disk.path.read_bytes(), disk)
+            self._sweep(s3)
+            if size_of(disk.path) <= PART_BYTES:
+                self._put(s3, name, content_of(disk.path), disk)
             else:
                 self._put_parts(s3, name, disk)
         if not self.holds(name, disk.sha256, disk):
@@ -147,8 +157,22 @@ class Bucket:
             must_be(disk.sha256, whole, str(disk.path))
             s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            s3.abort_multipart_upload(**upload)
+            with suppress(s3.exceptions.ClientError):  # why it failed says more, and the next one sweeps
+                s3.abort_multipart_upload(**upload)
             raise
+
+    def _sweep(self, s3: Any) -> None:
+        """Abort what promotions that were killed began to upload for this image, and what nobody will finish."""
+        now = datetime.now(UTC)
+        ours = self._key(STEM)
+        for one in aws.pages(s3, "list_multipart_uploads", "Uploads", Bucket=self._bucket, Prefix=ours):
+            if now - one["Initiated"] < STALE:
+                continue
+            try:
+                s3.abort_multipart_upload(Bucket=self._bucket, Key=one["Key"], UploadId=one["UploadId"])
+            except s3.exceptions.ClientError as error:
+                if aws.code_of(error) != NO_UPLOAD:
+                    raise
 
 
 @contextmanager
@@ -170,7 +194,7 @@ def _upload(s3: Any, upload: dict[str, str], disk: Finished) -> tuple[list[dict[
 
 def _same(head: Mapping[str, Any], disk: Finished) -> bool:
     """Say whether S3 tells the size and the checksum of a disk that was uploaded by `put`."""
-    size = disk.path.stat().st_size
+    size = size_of(disk.path)
     found = [hashlib.sha256(chunk).digest() for chunk in chunks(disk.path, _part_bytes(disk))]
     whole = hashlib.sha256(b"".join(found)).digest() if size > PART_BYTES else b"".join(found)
     told = str(head.get("ChecksumSHA256", "")).partition("-")[0]  # behind it S3 tells how many parts there were
@@ -179,7 +203,7 @@ def _same(head: Mapping[str, Any], disk: Finished) -> bool:
 
 def _part_bytes(disk: Finished) -> int:
     """Return the size of the parts, which follows from that of the disk alone."""
-    return PART_BYTES * -(-disk.path.stat().st_size // (PART_BYTES * MOST_PARTS) or 1)
+    return PART_BYTES * -(-size_of(disk.path) // (PART_BYTES * MOST_PARTS) or 1)
 
 
 def _base64(digest: bytes) -> str:

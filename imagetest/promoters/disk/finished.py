@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from imagetest.errors import EngineError, GateClosedError
 from imagetest.execute import disks, process
@@ -16,6 +17,9 @@ from imagetest.model.image import Image
 
 CONVERT_SECONDS = 3600
 CHUNK_BYTES = 4 << 20
+
+ROOM = "/var/tmp"  # noqa: S108 - a folder of its own is made in it
+"""Where a disk is made into one file: on a medium, which /tmp is not everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ def finished(image: Image) -> Iterator[Finished]:
     if len(layers) == 1:
         yield Finished(path=layers[0].path, format=layers[0].format, sha256=image.digest.removeprefix(disks.DIGEST))
         return
-    with tempfile.TemporaryDirectory(prefix="imagetest-disk-", dir="/var/tmp") as folder:
+    with _room() as folder:
         flat, source = Path(folder) / "disk.qcow2", str(layers[0].path)
         _qemu_img("convert", "-f", layers[0].format, "-O", "qcow2", source, str(flat))
         _qemu_img("compare", "-f", layers[0].format, "-F", "qcow2", source, str(flat))
@@ -48,8 +52,19 @@ def finished(image: Image) -> Iterator[Finished]:
         yield Finished(path=flat, format="qcow2", sha256=sha256(flat))
 
 
+@contextmanager
+def _room() -> Iterator[str]:
+    """Give a folder for as long as a disk is made. Raises EngineError where there can be none."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="imagetest-disk-", dir=ROOM, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise EngineError(f"cannot make a folder in {ROOM}: {error.strerror}", hint="is there room?") from error
+    with made as folder:
+        yield folder
+
+
 def sha256(path: Path) -> str:
-    """Return the digest of a file's bytes. Raises OSError."""
+    """Return the digest of a file's bytes. Raises EngineError."""
     read = hashlib.sha256()
     for chunk in chunks(path):
         read.update(chunk)
@@ -57,11 +72,37 @@ def sha256(path: Path) -> str:
 
 
 def chunks(path: Path, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Give a file's bytes in pieces; an interrupt is raised between two. Raises OSError."""
-    with path.open("rb") as file:
-        while chunk := file.read(size):
+    """Give a file's bytes in pieces; an interrupt is raised between two. Raises EngineError when it cannot be read."""
+    with _readable(path):
+        file = path.open("rb")
+    with file:
+        while chunk := _piece(file, size, path):
             interrupts.checkpoint()
             yield chunk
+
+
+def _piece(file: BinaryIO, size: int, path: Path) -> bytes:
+    with _readable(path):
+        return file.read(size)
+
+
+def size_of(path: Path) -> int:
+    """Return how many bytes a file has. Raises EngineError."""
+    with _readable(path):
+        return path.stat().st_size
+
+
+def content_of(path: Path) -> bytes:
+    """Return all of a small file. Raises EngineError."""
+    return b"".join(chunks(path))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(f"cannot read disk {str(path)!r}: {error.strerror or error}") from error
 
 
 def must_be(expected: str, found: str, where: str) -> None:
