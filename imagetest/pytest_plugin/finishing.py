@@ -140,7 +140,8 @@ class Ending:
                 summary(one.assessment, one.verdict, width=display.width, report=str(pages[0]) if pages else "")
             )
             if one.promotion is not None:
-                display.lines([Line(Style.GOOD, _promoted(one.promotion))])
+                places = [Line(Style.PLAIN, f"  {place.where}") for place in one.promotion.placements]
+                display.lines([Line(Style.GOOD, _promoted(one.promotion)), *places])
             if one.trouble is not None:
                 display.trouble(one.assessment.image.name, one.trouble)
         if self.page is not None:

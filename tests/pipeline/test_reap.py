@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from imagetest.errors import LeakError, StorageError
+from imagetest.errors import EngineError, LeakError, StorageError
 from imagetest.execute.leases import Lease, Leases
-from imagetest.pipeline.reap import reap
+from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.promotion import Action, Leftover, Placement, Promotion
+from imagetest.pipeline.reap import reap, reap_leftovers
 from imagetest.testing.fakes import FakeDriver
+from tests.nouns import NOW, record
 
 NOBODY = 2**22 - 1
 
@@ -87,3 +91,102 @@ def test_a_lease_that_cannot_be_read_is_no_reason_to_guess(beach: Beach, tmp_pat
     (tmp_path / "leases" / "torn.json").unlink()
 
     assert beach.left() == ["abandoned"]
+
+
+# -- what failed promotions left
+
+
+@dataclass
+class Attic:
+    """A promoter's leftovers, and what became of them; and the registry that may know of them."""
+
+    found: dict[str, Leftover] = field(default_factory=dict)
+    settled: list[str] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    records: list[Promotion] = field(default_factory=list)
+    known: set[str] = field(default_factory=lambda: {"run-web"})
+
+    def leave(self, where: str, assessment: str = "run-web") -> None:
+        self.found[where] = Leftover(where=where, digest="sha256:a", assessment_id=assessment, owner="maria@desk")
+
+    def leftovers(self, where: str, now: datetime) -> tuple[Leftover, ...]:
+        assert now == NOW
+        return tuple(one for one in self.found.values() if one.where.startswith(where))
+
+    def settle(self, where: str) -> None:
+        self.settled.append(where)
+
+    def abandon(self, leftover: Leftover, now: datetime) -> bool:
+        assert now == NOW
+        if leftover.where in self.lost:
+            raise EngineError("it is away")
+        if leftover.where not in self.used:
+            del self.found[leftover.where]
+        return leftover.where not in self.used
+
+    def check(self) -> None:
+        return
+
+    def record(self, assessment: Assessment, verdict: Verdict, document: bytes) -> None:
+        del assessment, verdict, document
+
+    def document(self, key: str) -> bytes | None:
+        return b"{}" if key in self.known else None
+
+    def promote(self, promotion: Promotion) -> Promotion:
+        return promotion
+
+    def history(self, channel: str | None = None) -> tuple[Promotion, ...]:
+        return tuple(one for one in self.records if channel in {None, one.channel})
+
+    def reap(self) -> dict[str, str]:
+        swept = reap_leftovers(self, "ec2:here", store=self, now=NOW)
+        return {one.leftover.where: "removed" if one.removed else one.why for one in swept}
+
+
+def test_what_nobody_recorded_in_time_is_removed() -> None:
+    attic = Attic()
+    attic.leave("ec2:here:ami-1")
+    attic.leave("ec2:there:ami-2")
+
+    assert attic.reap() == {"ec2:here:ami-1": "removed"}
+    assert list(attic.found) == ["ec2:there:ami-2"]
+
+
+@pytest.mark.parametrize("action", Action)
+def test_what_any_record_names_stays_and_expires_no_more(action: Action) -> None:
+    attic = Attic()
+    attic.leave("ec2:here:ami-1")
+    place = Placement(where="ec2:here:ami-1", digest="sha256:a")
+    attic.records = [replace(record(action, "sha256:a", number=1), placements=(place,))]
+
+    assert attic.reap() == {"ec2:here:ami-1": "a record names it: it expires no more"}
+    assert attic.settled == ["ec2:here:ami-1"]
+    assert list(attic.found) == ["ec2:here:ami-1"]
+
+
+@pytest.mark.parametrize("assessment", ["run-of-another-project", ""])
+def test_what_another_registry_may_have_recorded_stays(assessment: str) -> None:
+    attic = Attic()
+    attic.leave("ec2:here:ami-1", assessment)
+
+    assert attic.reap() == {"ec2:here:ami-1": f"no assessment {assessment!r} is in this registry"}
+    assert list(attic.found) == ["ec2:here:ami-1"]
+
+
+def test_what_is_in_use_stays() -> None:
+    attic = Attic(used={"ec2:here:ami-1"})
+    attic.leave("ec2:here:ami-1")
+
+    assert attic.reap() == {"ec2:here:ami-1": "it is in use, or promoted just now"}
+
+
+def test_all_leftovers_are_tried_before_one_that_stays_is_said() -> None:
+    attic = Attic(lost={"ec2:here:ami-1"})
+    attic.leave("ec2:here:ami-1")
+    attic.leave("ec2:here:ami-2")
+
+    with pytest.raises(EngineError, match="it is away"):
+        attic.reap()
+    assert list(attic.found) == ["ec2:here:ami-1"]
