@@ -39,7 +39,12 @@ WRONG = frozenset(
     }
 )  # fmt: skip
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "TooManyRequestsException"})
+THROTTLED = frozenset(
+    {
+        "RequestLimitExceeded", "RequestThrottledException", "Throttling", "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)  # fmt: skip
 """Codes by which AWS tells these ("Error codes for the Amazon EC2 API", "Common errors")."""
 
 SIGN_IN = "give boto3 credentials: AWS_PROFILE, `aws configure`, `aws sso login`, or the role of the machine"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imagetest.drivers.qemu import place
+from imagetest.drivers.held import place
 from tests.drivers.qemu.conftest import base_disk
 from tests.workshop import Workshop
 

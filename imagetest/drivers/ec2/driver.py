@@ -15,9 +15,11 @@ import paramiko
 
 from imagetest.drivers import login, readiness
 from imagetest.drivers.console import KEPT, last_lines
-from imagetest.drivers.ec2 import amis, belongings, inside, launch
+from imagetest.drivers.ec2 import amis, belongings, inside, launch, resting
 from imagetest.drivers.ec2.instance import Ec2Instance
 from imagetest.drivers.ec2.reaching import Reached, reach
+from imagetest.drivers.held import place
+from imagetest.drivers.held.rest import Rest
 from imagetest.drivers.history import look_back
 from imagetest.errors import BootError, ConfigError, EngineError, ImagetestError, LeakError
 from imagetest.execute import aws, tags
@@ -61,6 +63,7 @@ class Ec2Driver:
     def __init__(self) -> None:
         self._clients: dict[str, Any] = {}
         self._known: dict[str, _Known] = {}
+        self._rests: dict[str, Rest] = {}
         self._lock = threading.Lock()
 
     def place(self, image: Image) -> str:
@@ -79,8 +82,7 @@ class Ec2Driver:
         known = self._known[resource] = _Known(region=region)
         ec2 = self._client(region)
         ami = amis.look(ec2, region, ami_id)
-        if ami.digest() != image.digest:
-            raise EngineError(f"AMI {ami.reference!r} is {ami.digest()} now, {image.digest} was to be booted")
+        _unchanged(ami, image)
         progress(Event(subject=image.name, text=f"starting an instance of {ami.reference}"))
         ordered = launch.prepare(ec2, ami, plan, resource=resource, image=image.name, access=access)
         known.until = ordered.until
@@ -129,15 +131,23 @@ class Ec2Driver:
         )  # fmt: skip
 
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
-        """Raise EngineError: an AMI cannot be looked at before its first boot."""
-        del resource, access
-        raise EngineError(
-            f"image {image.name!r} cannot be opened at rest: nothing but an instance can read what is in an AMI",
-            hint="look at it at rest where its template bakes a container or a disk: docs/drivers/ec2.md",
-        )
+        """Open a copy of what its root device's snapshot holds; no instance is started, and it has no network."""
+        region, ami_id = amis.parse(image.reference)
+        ami = amis.look(self._client(region), region, ami_id)
+        _unchanged(ami, image)
+        rest, read = resting.open_root(ami, resource=resource, access=access)
+        self._rests[resource] = rest
+        boot = Boot(driver=self.name, driver_version=version("boto3"), notes=(read,))
+        return rest.answer(image, boot, resource=resource, access=access)
 
     def destroy(self, resource: str) -> None:
         """Terminate an instance and remove what was made for it, in this process or in one that is gone."""
+        rest = self._rests.pop(resource, None)
+        if rest is not None:
+            rest.end()
+        place.remove(resource)  # what an earlier process had open at rest
+        if rest is not None:
+            return
         known = self._known.get(resource)
         for close in known.close if known is not None else ():
             close()
@@ -262,6 +272,11 @@ class Ec2Driver:
         except BootError as error:
             hint = error.hint or "[images.NAME.boot] sets timeout; SSH comes in from boot.ec2.inbound alone"
             raise type(error)(f"the image did not come up: {error}; {_last_words(machine)}", hint=hint) from error
+
+
+def _unchanged(ami: amis.Ami, image: Image) -> None:
+    if ami.digest() != image.digest:
+        raise EngineError(f"AMI {ami.reference!r} is {ami.digest()} now, {image.digest} was to be booted")
 
 
 def _console(machine: Ec2Instance) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imagetest.drivers.held.keeper import CONSOLE
 from imagetest.drivers.qemu import firmware, monitor, traffic
 from imagetest.drivers.qemu.accelerator import PROGRAM, Accelerator
-from imagetest.drivers.qemu.keeper import CONSOLE
 from imagetest.model.plan import BootPlan
 
 OVERLAY = "disk.qcow2"

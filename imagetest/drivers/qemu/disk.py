@@ -9,7 +9,9 @@ from imagetest.errors import EngineError, ProcessError
 from imagetest.execute import process
 from imagetest.execute.disks import DIGEST, PROGRAM, Digests, Layer, State, layers
 
-__all__ = ["DIGEST", "PROGRAM", "Digests", "Layer", "State", "layers", "made", "overlay"]
+__all__ = ["DIGEST", "PROGRAM", "Digests", "Layer", "State", "layers", "made", "overlay", "raw"]
+
+COPY_SECONDS = 1800.0
 
 
 def made(path: Path) -> datetime:
@@ -25,3 +27,8 @@ def overlay(layer: Layer, path: Path) -> None:
         )  # fmt: skip
     except ProcessError as error:
         raise EngineError(f"cannot make an overlay of disk {str(layer.path)!r}: {error}", hint=error.hint) from error
+
+
+def raw(layer: Layer, path: Path) -> None:
+    """Write a disk's content to a file, byte for byte as the machine would see it. Raises ProcessError."""
+    process.output(PROGRAM, "convert", "-O", "raw", str(layer.path), str(path), timeout=COPY_SECONDS)

@@ -8,15 +8,17 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from imagetest.drivers import login, readiness
 from imagetest.drivers.console import KEPT, last_lines, text
+from imagetest.drivers.held import keeper, place
+from imagetest.drivers.held.rest import Rest
 from imagetest.drivers.history import look_back
-from imagetest.drivers.qemu import accelerator, command, disk, keeper, keys, place
+from imagetest.drivers.qemu import accelerator, command, disk, keys
 from imagetest.drivers.qemu.machine import Machine, read
 from imagetest.drivers.qemu.monitor import Monitor
-from imagetest.drivers.qemu.rest import Rest
 from imagetest.errors import BootError, ConfigError, EngineError, LeakError, MachineLostError, ProcessError
 from imagetest.execute import process
 from imagetest.execute.interrupts import interrupts
@@ -133,19 +135,8 @@ class QemuDriver:
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
         """Open a copy of the disk's file system; nothing of the image's own is started, and it has no network."""
         layers = self._layers(image)
-        with interrupts.held():
-            rest = self._rests[resource] = Rest.open(layers[0], place.make(resource), access)
-        address = rest.address(access)
-        try:
-            transport = connection.wait(address, deadline=time.monotonic() + 30, alive=lambda: None)
-        except BaseException:
-            rest.close()
-            raise
-        boot = Boot(
-            driver=self.name, reached_by="gateway", user="root", host_key_fingerprint=access.host.fingerprint
-        )  # fmt: skip
-        instance = Instance(id=resource, name=image.name, address=address, login="")
-        return Booted(instance=instance, boot=boot, transport=transport, close=rest.close)
+        rest = self._rests[resource] = Rest.open(resource, access, partial(disk.raw, layers[0]))
+        return rest.answer(image, Boot(driver=self.name), resource=resource, access=access)
 
     def destroy(self, resource: str) -> None:
         """End a machine, whoever started it, and remove its overlay."""

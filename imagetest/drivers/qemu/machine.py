@@ -6,8 +6,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from imagetest.drivers.qemu import command, console, keeper, traffic
-from imagetest.drivers.qemu.hold import Hold
+from imagetest.drivers.held import keeper
+from imagetest.drivers.held.hold import Hold
+from imagetest.drivers.qemu import command, console, traffic
 from imagetest.drivers.qemu.monitor import Monitor
 from imagetest.errors import BootError, EngineError
 from imagetest.model.plan import BootPlan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import uuid
 from collections import defaultdict, deque
@@ -61,8 +62,13 @@ class Faults:
             return waiting.popleft() if waiting else None
 
 
+BLOCKS = re.compile(r"/snapshots/[^/]+/blocks(?P<one>/[^/]+)?")
+
+
 def operation_of(target: str, body: bytes, *, method: str, path: str) -> str:
     """Return the name of the operation that a request asks for: its target, its Action, or its method and path."""
+    if found := BLOCKS.fullmatch(path):
+        return "GetSnapshotBlock" if found["one"] else "ListSnapshotBlocks"
     if target:
         return target.rpartition(".")[2]
     action = parse_qs(body.decode(errors="replace")).get("Action", []) if b"Action=" in body else []

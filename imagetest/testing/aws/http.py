@@ -14,8 +14,10 @@ from werkzeug.serving import make_server
 
 from imagetest.errors import ImagetestError
 from imagetest.testing.aws.answers import Answers
+from imagetest.testing.aws.blocks import Blocks
 from imagetest.testing.aws.catalogue import Published
 from imagetest.testing.aws.certificates import Certificates
+from imagetest.testing.aws.disks import Disks
 from imagetest.testing.aws.ec2 import Ec2
 from imagetest.testing.aws.instances import Instance
 from imagetest.testing.aws.intake import Intake
@@ -36,7 +38,7 @@ def start(
     instances.Instance = Instance  # type: ignore[misc]
     ec2_backends.backend = Ec2
     ssm_backends.backend = Ssm
-    intake = Intake(DomainDispatcherApplication(create_backend_app), _look)
+    intake = Intake(DomainDispatcherApplication(create_backend_app), _look, Blocks(Disks(yard, folder)))
     server = make_server(HOST, 0, intake, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     stack.callback(server.shutdown)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from imagetest.testing.aws.blocks import OPERATIONS, Blocks
 from imagetest.testing.aws.faults import Fault, Faults, operation_of
 
 CONTROL = "/imagetest/faults"
@@ -26,10 +27,11 @@ class Intake:
     """Every request passes here."""
 
     def __init__(
-        self, application: Callable[[dict[str, Any], Start], Iterable[bytes]], look: Callable[[], None]
+        self, application: Callable[[dict[str, Any], Start], Iterable[bytes]], look: Callable[[], None], blocks: Blocks
     ) -> None:
         self._application = application
         self._look = look
+        self._blocks = blocks
         self._faults = Faults()
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -46,7 +48,11 @@ class Intake:
         operation = operation_of(target, body, method=environ["REQUEST_METHOD"], path=environ["PATH_INFO"])
         fault = self._faults.meet(operation)
         if fault is not None:
-            return _answer(start, fault.status, *fault.written(as_json=bool(target)))
+            return _answer(start, fault.status, *fault.written(as_json=bool(target) or operation in OPERATIONS))
+        if operation in OPERATIONS:
+            status, headers, answer = self._blocks.answer(environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+            start(f"{int(status)} {status.phrase}", headers)
+            return [answer]
         self._look()
         return self._ask(environ, start, operation)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from imagetest.drivers.ec2 import Ec2Driver
+from imagetest.drivers.ec2 import Ec2Driver, blocks
 from imagetest.errors import BootError, ConfigError, EngineError, LeakError
 from imagetest.execute import aws as door
 from imagetest.execute import keys, tags
@@ -290,7 +290,7 @@ def test_a_spot_instance_is_asked_for_once_and_tagged_with_its_request(aws: AwsW
 
 
 def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(
-    aws: AwsWithBodies, boot: Boot, driver: Ec2Driver
+    aws: AwsWithBodies, boot: Boot, driver: Ec2Driver, tmp_path: Path
 ) -> None:
     """The calls of this module's tests, which is why this one is its last; those for `discard` are added."""
     subnets = tuple(one["SubnetId"] for one in aws.client("ec2").describe_subnets()["Subnets"])[:1]
@@ -304,9 +304,12 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(
         back.transport.close()
     driver.expired(aws.region, datetime.now(UTC))
     driver.discard(f"{aws.region}:ami-0abc1234")
+    blocks.Snapshot(aws.client("ebs"), _root_of(aws, "server")).copy(tmp_path / "disk")
     page = (Path(__file__).parents[3] / "docs" / "drivers" / "ec2.md").read_text()
     policy = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
-    allowed = {action.removeprefix("ec2:") for one in policy["Statement"] for action in one["Action"]}
+    allowed = {
+        action.removeprefix("ec2:").removeprefix("ebs:") for one in policy["Statement"] for action in one["Action"]
+    }
     rare = {"DeregisterImage", "DeleteSnapshot", "DeleteVolume", "DeleteNetworkInterface", "CancelSpotInstanceRequests"}
     private = {"CreateTags", "DescribeVpcs"}
     """CreateTags is not called: AWS asks for it where a request tags what it makes."""
@@ -314,4 +317,9 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(
     tests_own = {"CreateVpc", "CreateSubnet", "DeleteSubnet", "DeleteVpc"}
 
     assert set(aws.called) - allowed - tests_own == set()
-    assert allowed - set(aws.called) <= rare | private | {"iam:PassRole"}
+    assert allowed - set(aws.called) <= rare | private | {"iam:PassRole", "kms:Decrypt"}
+
+
+def _root_of(aws: AwsWithBodies, name: str) -> str:
+    (found,) = aws.client("ec2").describe_images(ImageIds=[aws.ami(name)])["Images"]
+    return str(found["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"])

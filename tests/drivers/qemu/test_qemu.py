@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from imagetest.drivers.qemu import QemuDriver, place
+from imagetest.drivers.held import place
+from imagetest.drivers.qemu import QemuDriver
 from imagetest.errors import BootError, ConfigError
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan, Hardware

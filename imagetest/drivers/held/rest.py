@@ -1,4 +1,8 @@
-"""The file system of a disk before its first boot: a copy of it, mounted where nobody else sees it."""
+"""The file system of a disk before its first boot: a copy of it, mounted where nobody else sees it.
+
+Whoever opens one writes the copy. The copy's folder has a keeper before the first byte of it is there, so that it goes
+with the process that opened it, in whatever way that ends.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,26 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from imagetest.drivers.qemu import disk, inside
-from imagetest.drivers.qemu.hold import Hold
-from imagetest.drivers.qemu.place import noted
+from imagetest.drivers.held import inside, place
+from imagetest.drivers.held.hold import Hold
 from imagetest.errors import EngineError, ProcessError
 from imagetest.execute import process
+from imagetest.execute.interrupts import interrupts
 from imagetest.execute.local import LocalExecutor
-from imagetest.model.instance import Address
-from imagetest.ports import Access
+from imagetest.model.image import Image
+from imagetest.model.instance import Address, Boot, Instance
+from imagetest.ports import Access, Booted
+from imagetest.transport import connection
 from imagetest.transport.gateway import Gateway
 
-COPY, ROOT, MOUNTED = "disk.raw", "root", "mounted"
+COPY, ROOT, OFFSETS, MOUNTED = "disk.raw", "root", "offsets", "mounted"
 
-COPY_SECONDS = 1800.0
 MOUNT_SECONDS = 60.0
+ANSWER_SECONDS = 30.0
 PAUSE_SECONDS = 0.02
 
 SECTOR = 512
@@ -31,7 +39,8 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 SCRIPT = f"""
 mkdir {ROOT}
-for at; do
+until test -e {OFFSETS}; do sleep 0.1; done
+for at in $(cat {OFFSETS}); do
     mount -o "loop,offset=$at" {COPY} {ROOT} 2>/dev/null || continue
     if test -e {ROOT}/etc/passwd; then
         mount -t proc -o nosuid,nodev,noexec proc {ROOT}/proc || exit 1
@@ -58,18 +67,22 @@ class Rest:
         self._gateway = gateway
 
     @classmethod
-    def open(cls, layer: disk.Layer, folder: Path, access: Access) -> Rest:
-        """Open a copy of a disk. Raises EngineError where this machine cannot."""
+    def open(cls, resource: str, access: Access, fill: Callable[[Path], None]) -> Rest:
+        """Open the disk whose raw copy `fill` writes. Raises EngineError where this machine cannot, and what it does.
+
+        Only what is made of `resource` beforehand is to be held against interrupts: `fill` may take long.
+        """
         if os.geteuid():
             raise EngineError(
                 "a disk cannot be opened at rest by this account", hint="only root can mount what is in it"
             )
-        process.output("qemu-img", "convert", "-O", "raw", str(layer.path), str(folder / COPY), timeout=COPY_SECONDS)
         spaces = ("--mount", "--pid", "--fork", "--kill-child=SIGKILL", "--uts", "--ipc", "--net")
-        offsets = [str(one) for one in partitions(folder / COPY)]
-        hold = Hold(folder, ["unshare", *spaces, "/bin/sh", "-c", SCRIPT, "sh", *offsets])
+        with interrupts.held():
+            folder = place.make(resource)
+            hold = Hold(folder, ["unshare", *spaces, "/bin/sh", "-c", SCRIPT])
         try:
-            _wait(hold)
+            fill(folder / COPY)
+            _mount(hold)
             program = (sys.executable, "-I", "-S", str(Path(inside.__file__)), _first(folder), str(folder / ROOT))
             executor = LocalExecutor(folder, before=program, env=ENVIRONMENT)
             return cls(hold, Gateway(executor, host_key=access.host, allowed=access.user.public, user="root"))
@@ -77,12 +90,20 @@ class Rest:
             hold.end()
             raise
 
-    def address(self, access: Access) -> Address:
-        """Return where it answers."""
-        return Address(
+    def answer(self, image: Image, boot: Boot, *, resource: str, access: Access) -> Booted:
+        """Return it as an instance that is up; `boot` says by which driver. Raises MachineLostError."""
+        address = Address(
             host="127.0.0.1", port=self._gateway.port, user="root", host_key=access.host.public,
             key_file=str(access.key_file),
         )  # fmt: skip
+        try:
+            transport = connection.wait(address, deadline=time.monotonic() + ANSWER_SECONDS, alive=lambda: None)
+        except BaseException:
+            self.close()
+            raise
+        told = replace(boot, reached_by="gateway", user="root", host_key_fingerprint=access.host.fingerprint)
+        instance = Instance(id=resource, name=image.name, address=address, login="")
+        return Booted(instance=instance, boot=told, transport=transport, close=self.close)
 
     def close(self) -> None:
         """Answer no more."""
@@ -102,7 +123,12 @@ def partitions(raw: Path) -> tuple[int, ...]:
     return tuple(one["start"] * SECTOR for one in json.loads(done.stdout)["partitiontable"].get("partitions", []))
 
 
-def _wait(hold: Hold) -> None:
+def _mount(hold: Hold) -> None:
+    if hold.ended() is not None:
+        raise EngineError(f"the disk was closed before it was open: {hold.said() or 'its keeper has gone'}")
+    offsets, draft = hold.folder / OFFSETS, hold.folder / (OFFSETS + ".new")
+    draft.write_text(" ".join(str(one) for one in partitions(hold.folder / COPY)))
+    draft.replace(offsets)
     deadline = time.monotonic() + MOUNT_SECONDS
     while not (hold.folder / MOUNTED).exists():
         if hold.ended() is not None or time.monotonic() >= deadline:
@@ -115,7 +141,7 @@ def _wait(hold: Hold) -> None:
 
 def _first(folder: Path) -> str:
     """Return the number of the process that is the first in its namespace: the child of the one that was noted."""
-    pid, _ = noted(folder)["machine"]
+    pid, _ = place.noted(folder)["machine"]
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     if not found:
         raise ProcessError("the process that holds the disk open ended")

@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from imagetest.drivers.qemu import keeper
+from imagetest.drivers.held import keeper
 from imagetest.errors import ProcessError
 from imagetest.execute import process
 

@@ -12,7 +12,7 @@ import signal
 import stat
 from pathlib import Path
 
-from imagetest.drivers.qemu.keeper import NOTE, start_of
+from imagetest.drivers.held.keeper import NOTE, start_of
 from imagetest.errors import LeakError, StorageError
 
 ROOM = Path("/var/tmp")  # noqa: S108 - a folder in it is ours alone; an overlay may be larger than a /tmp in memory

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from imagetest.drivers.qemu import keeper, place
-from imagetest.drivers.qemu.hold import Hold
+from imagetest.drivers.held import keeper, place
+from imagetest.drivers.held.hold import Hold
 from imagetest.errors import LeakError, ProcessError, StorageError
 
 SLEEPS = ["sleep", "1000"]
@@ -22,8 +22,8 @@ SLEEPS = ["sleep", "1000"]
 RUN = """
 import sys, time
 from pathlib import Path
-from imagetest.drivers.qemu import place
-from imagetest.drivers.qemu.hold import Hold
+from imagetest.drivers.held import place
+from imagetest.drivers.held.hold import Hold
 hold = Hold(place.make(sys.argv[1]), ["sleep", "1000"])
 if sys.argv[2] == "keep":
     hold.let_go()
@@ -57,7 +57,7 @@ def gone(folder: Path, processes: dict[str, tuple[int, str]], seconds: float = 1
 
 def run(name: str, how: str, room: Path) -> subprocess.Popen[bytes]:
     """Start a run that starts a machine, in a process of its own."""
-    code = f"from pathlib import Path; from imagetest.drivers.qemu import place; place.ROOM = Path({str(room)!r})"
+    code = f"from pathlib import Path; from imagetest.drivers.held import place; place.ROOM = Path({str(room)!r})"
     child = subprocess.Popen([sys.executable, "-c", code + RUN, name, how], stdout=subprocess.PIPE)
     assert child.stdout is not None
     assert child.stdout.readline() == b"up\n"
