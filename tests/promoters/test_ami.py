@@ -249,6 +249,23 @@ def test_what_another_channels_parameter_names_stays(promoter: AmiPromoter, clou
     assert not cloud.said(place.where)
 
 
+def test_what_another_registrys_channel_stands_at_stays_and_is_not_deprecated(
+    promoter: AmiPromoter, cloud: Cloud
+) -> None:
+    outlet = replace(OUTLET, ami=AmiOutlet(deprecate=1))
+    (place,) = old = put(promoter, cloud.ami(), outlet)
+    ec2, tag = cloud.plain("ec2", HOME), {"Key": "imagetest:channel:theirs", "Value": "web"}
+    ec2.create_tags(Resources=[ami_of(place)], Tags=[tag])
+    promoter.retire(outlet, old, old)
+    stayed = cloud.said(place.where)
+    ec2.delete_tags(Resources=[ami_of(place)], Tags=[tag])
+    promoter.retire(outlet, old, old)
+
+    assert stayed
+    assert "DeprecationTime" not in stayed
+    assert not cloud.said(place.where)
+
+
 def test_a_channel_without_amis_says_so() -> None:
     with pytest.raises(ConfigError, match="channel 'stable' takes no AMIs, which 'web' is") as caught:
         AmiPromoter().check(replace(OUTLET, ami=None))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imagetest.execute import aws
+from imagetest.execute import aws, tags
 from imagetest.model.outlet import Outlet
-from imagetest.promoters.ami.place import AMI, Client, Place, asked, delete, described, snapshots
-from imagetest.promoters.ami.pointing import read, untag
+from imagetest.promoters.ami.place import AMI, CHANNEL, Client, Place, asked, delete, described, snapshots
+from imagetest.promoters.ami.pointing import read, tag_of, untag
 
 ALIVE = ("pending", "running", "shutting-down", "stopping", "stopped")
 """The states of an instance that is there, or can be started again."""
@@ -18,10 +19,13 @@ VERSIONS = ("$Latest", "$Default")
 
 
 def deprecate(client: Client, place: Place, outlet: Outlet, days: int | None) -> None:
-    """Take the channel's tag off an AMI, and have EC2 call it deprecated some days from now, unless it has a date."""
+    """Take the channel's tag off an AMI, and have EC2 call it deprecated some days from now, unless it has a date.
+
+    What another channel stands at by its tag, which may be one of another registry, is not.
+    """
     with asked(client, "ec2", place.region, f"deprecate {place}") as ec2:
         said = untag(ec2, place, outlet)
-        if said is not None and days is not None and not said.get("DeprecationTime"):
+        if said is not None and days is not None and not (said.get("DeprecationTime") or elsewhere(said, outlet)):
             at = (datetime.now(UTC) + timedelta(days=days)).replace(second=0, microsecond=0)
             ec2.enable_image_deprecation(ImageId=place.ami, DeprecateAt=at)
 
@@ -30,7 +34,9 @@ def remove(client: Client, place: Place, outlet: Outlet) -> bool:
     """Deregister an AMI and delete its snapshots, and say whether that was done: what is in use stays."""
     with asked(client, "ec2", place.region, f"remove {place}") as ec2:
         said = described(ec2, place)
-        if said is not None and (launched(ec2, place.ami) or _named(client, place, outlet)):
+        if said is not None and (
+            elsewhere(said, outlet) or launched(ec2, place.ami) or _named(client, place, outlet)
+        ):  # fmt: skip
             return False
         found = {*(snapshots(said) if said is not None else ()), *_left(ec2, place.ami)}
         if said is not None:
@@ -38,6 +44,12 @@ def remove(client: Client, place: Place, outlet: Outlet) -> bool:
         for snapshot in sorted(found):
             delete(ec2, snapshot)
     return True
+
+
+def elsewhere(said: Mapping[str, Any], outlet: Outlet) -> bool:
+    """Say whether another channel stands at an AMI, by its tag."""
+    ours = tag_of(outlet)
+    return any(key.startswith(CHANNEL.format("")) and key != ours for key in tags.of(dict(said)))
 
 
 def launched(ec2: Any, ami: str) -> bool:
