@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from testinfra.backend import base
@@ -15,6 +16,7 @@ from imagetest.transport.questions.ahead import NOT_ASKED, errands, unless_pipes
 from imagetest.transport.questions.looking import Look, look
 from imagetest.transport.questions.memory import Clock, Memory, Touched
 from imagetest.transport.questions.sudo import innermost
+from imagetest.transport.questions.under_way import UnderWay
 from imagetest.transport.recorder import Recorder
 from imagetest.transport.shell import Answer
 
@@ -50,6 +52,7 @@ class Switchboard:
         self._touched = Touched() if touched is None else touched
         self._lines: dict[str, Line] = {}
         self._memories: dict[str, Memory] = {}
+        self._under_way: dict[str, UnderWay] = {}
         self._check = ""
         self._remember = remember
 
@@ -72,35 +75,40 @@ class Switchboard:
         seen, memory = look(innermost(command)), self._memory(name)
         if seen is Look.STATE:
             self.heard[name][self._check][command] = None
+            self._await(name, command)
             known = memory.recall(command)
             if known is not None:
                 self._record(name, command, known.answer, started=known.asked, remembered=True)
                 return known.answer
-        elif seen is None:
-            memory.change()
+        else:
+            self._await(name)
+            if seen is None:
+                memory.change()
         answer, asked = self._run(name, command, memory, looks=seen is Look.STATE)
         if seen is Look.STATE and self._remembers(name):
             memory.learn(command, answer, asked)
         return answer
 
     def expect(self, name: str, questions: Iterable[str]) -> None:
-        """Ask a machine ahead of time what it will be asked; what cannot be had so is asked when it is needed."""
+        """Ask a machine ahead of time what it will be asked; what cannot be had so is asked when it is needed.
+
+        The answers come while the first checks run: who needs one that is under way waits for it.
+        """
         self.clock.begin()  # a boot before it was nobody's wait
+        self._await(name)
         line, memory = self.line(name), self._memory(name)
-        asked, began = time.time(), time.monotonic()
-        try:
-            todo = errands(questions) if memory.holds and self._remembers(name) else []
-            answers = line.side_by_side([one.command for one in todo]) if todo else []
-        except MachineLostError:
-            return  # the first check that asks hears it
-        finally:
-            self.clock.asked(time.monotonic() - began)
-        for errand, answer in zip(todo, answers, strict=True):
-            if answer is not None:
-                memory.expect(errand.answers(answer), asked)
+        began = time.monotonic()
+        todo = errands(questions) if memory.holds and self._remembers(name) else []
+        if todo:
+            under_way = UnderWay(todo, memory)
+            with suppress(MachineLostError):  # the first check that asks hears it
+                line.side_by_side([one.command for one in todo], under_way.hear)
+                self._under_way[name] = under_way
+        self.clock.asked(time.monotonic() - began)
 
     def hang_up(self, name: str) -> None:
         """Close the connection to a machine that is about to be another, or was; the next command opens another."""
+        self._await(name)
         self._memory(name).change()
         line = self._lines.pop(name, None)
         if line is not None:
@@ -111,6 +119,19 @@ class Switchboard:
         for line in self._lines.values():
             line.close()
         self._lines = {}
+
+    def _await(self, name: str, question: str = "") -> None:
+        """Wait for the answer to a question that is under way, and without one for all: they are of before."""
+        under_way = self._under_way.get(name)
+        if under_way is None:
+            return
+        began = time.monotonic()
+        if question:
+            under_way.await_one(question)
+        else:
+            under_way.await_all()
+            self._under_way.pop(name, None)
+        self.clock.asked(time.monotonic() - began)
 
     def _remembers(self, name: str) -> bool:
         return self._remember and self.line(name).machine.remember

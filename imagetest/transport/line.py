@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import cycle
 
 import paramiko
 
@@ -152,22 +151,45 @@ class Line:
         except MachineLostError as error:
             raise self._cut_off(error) from error
 
-    def side_by_side(self, commands: list[str]) -> list[Answer | None]:
-        """Run commands over several shells at once; None for one that came to no end."""
-        with self._turn:
-            return self._side_by_side(commands)
+    def side_by_side(self, commands: list[str], hear: Callable[[int, Answer | None], None]) -> threading.Thread:
+        """Begin to run commands over several shells at once; `hear` is told the answers, in threads of their own.
 
-    def _side_by_side(self, commands: list[str]) -> list[Answer | None]:
-        from concurrent.futures import ThreadPoolExecutor
-
+        Of a command that came to no end it is told None. The thread that is returned ends when all are told. Raises
+        LostForGoodError when the machine does not answer.
+        """
         self.open()
-        shells = self._several(min(CHANNELS, len(commands)))
-        asked = [commands[first :: len(shells)] for first in range(len(shells))]
-        with ThreadPoolExecutor(max_workers=len(shells)) as pool:
-            answered = [iter(row) for row in pool.map(self._each, shells, asked)]
-        for extra in shells[1:]:
-            extra.close()
-        return [next(row) for _, row in zip(commands, cycle(answered), strict=False)]
+        self._turn.acquire()  # given back by the last thread
+        try:
+            shells = self._several(min(CHANNELS, len(commands)))
+        except BaseException:
+            self._turn.release()
+            raise
+        numbered = list(enumerate(commands))
+        rows = [numbered[first :: len(shells)] for first in range(len(shells))]
+        thread = threading.Thread(target=self._all, args=(shells, rows, hear), name="asking-ahead", daemon=True)
+        thread.start()
+        return thread
+
+    def _all(
+        self,
+        shells: list[Shell],
+        rows: list[list[tuple[int, str]]],
+        hear: Callable[[int, Answer | None], None],
+    ) -> None:
+        try:
+            others = [
+                threading.Thread(target=self._each, args=(shell, row, hear), daemon=True)
+                for shell, row in zip(shells[1:], rows[1:], strict=True)
+            ]
+            for one in others:
+                one.start()
+            self._each(shells[0], rows[0], hear)
+            for one in others:
+                one.join()
+            for extra in shells[1:]:
+                extra.close()
+        finally:
+            self._turn.release()
 
     def shell(self) -> Shell:
         """Return a shell besides those for commands; whoever asks closes it.
@@ -247,12 +269,17 @@ class Line:
                 shells.append(self._another())
         return shells
 
-    def _each(self, shell: Shell, commands: list[str]) -> list[Answer | None]:
-        answers: list[Answer | None] = []
-        with suppress(MachineLostError, CommandTimeoutError, TooMuchOutputError):
-            # Nobody waits for these: who needs an answer that is missing asks again, and hears why.
-            answers += shell.run_all(commands, timeout=self.machine.timeout, limit=self.machine.limit)
-        return answers + [None] * (len(commands) - len(answers))
+    def _each(self, shell: Shell, row: list[tuple[int, str]], hear: Callable[[int, Answer | None], None]) -> None:
+        left = iter(row)
+        try:
+            commands = [command for _, command in row]
+            for answer in shell.run_all(commands, timeout=self.machine.timeout, limit=self.machine.limit):
+                hear(next(left)[0], answer)
+        except (MachineLostError, CommandTimeoutError, TooMuchOutputError):
+            pass  # who needs an answer that is missing asks again, and hears why
+        finally:
+            for number, _ in left:
+                hear(number, None)
 
     def _cut_off(self, error: MachineLostError) -> MachineLostError:
         """Say what became of a command whose shell or connection ended under it.

@@ -17,7 +17,7 @@ from imagetest.transport.backend import Switchboard
 from imagetest.transport.line import CHANNELS, Line, LostForGoodError, Machine
 from imagetest.transport.questions.sudo import wrap
 from imagetest.transport.recorder import Recorder
-from imagetest.transport.shell import CommandTimeoutError, TooMuchOutputError
+from imagetest.transport.shell import Answer, CommandTimeoutError, TooMuchOutputError
 from tests.collectors.machines import booted
 from tests.dockyard import Dockyard, install
 from tests.drivers import images
@@ -52,6 +52,13 @@ def narrow(hosts: LiveHosts) -> LiveHost:
     return hosts.start("narrow", "FROM {machine}", install("sudo"), *NARROW, user="alice")
 
 
+def all_of(line: Line, commands: list[str]) -> list[Answer | None]:
+    """Run commands side by side, and wait for all answers."""
+    heard: dict[int, Answer | None] = {}
+    line.side_by_side(commands, heard.__setitem__).join()
+    return [heard[number] for number in range(len(commands))]
+
+
 def line_to(hosts: LiveHosts, host: LiveHost, *, user: str = "root", **limits: float) -> Line:
     address = Address(
         host="127.0.0.1", port=hosts.port(host), user=user, host_key=host.host_key, key_file=str(hosts.key_file)
@@ -80,7 +87,16 @@ def assert_next_has_its_own_answer(line: Line) -> None:
 
 
 def still_running(host: LiveHost, argument: str) -> str:
-    """Return the processes that there are with this argument."""
+    """Return the processes that there are with this argument; one that is being killed has some seconds to go."""
+    deadline = time.monotonic() + 5
+    while found := _with_argument(host, argument):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return found
+
+
+def _with_argument(host: LiveHost, argument: str) -> str:
     listed = host.run("for one in /proc/[0-9]*; do tr '\\0' ' ' <$one/cmdline && echo; done 2>/dev/null || true")
     return "\n".join(row for row in listed.splitlines() if argument in row)
 
@@ -157,7 +173,7 @@ def test_a_full_disk_stops_nothing_but_what_writes(hosts: LiveHosts) -> None:
     assert refused.exit_code != 0
     assert b"No space left" in refused.stderr or b"I/O error" in refused.stderr
     assert_next_has_its_own_answer(line)
-    assert [one and one.exit_code for one in line.side_by_side(["true"] * 9)] == [0] * 9
+    assert [one and one.exit_code for one in all_of(line, ["true"] * 9)] == [0] * 9
     line.close()
 
 
@@ -192,7 +208,7 @@ def test_one_session_is_enough(alice: Line) -> None:
     other = alice.shell()
     assert other.run("id -un", timeout=10).stdout == b"alice\n"
     other.close()
-    answers = alice.side_by_side([f"echo {number}" for number in range(50)])
+    answers = all_of(alice, [f"echo {number}" for number in range(50)])
 
     assert [one and one.stdout for one in answers] == [f"{number}\n".encode() for number in range(50)]
     assert_next_has_its_own_answer(alice)
@@ -227,7 +243,7 @@ def test_where_sudo_refuses_it_says_why(hosts: LiveHosts, narrow: LiveHost) -> N
 
 
 def test_several_shells_answer_in_order(line: Line) -> None:
-    answers = line.side_by_side([f"echo {number}; exit {number % 7}" for number in range(300)])
+    answers = all_of(line, [f"echo {number}; exit {number % 7}" for number in range(300)])
 
     assert [one and (one.stdout, one.exit_code) for one in answers] == [
         (f"{number}\n".encode(), number % 7) for number in range(300)
@@ -237,7 +253,7 @@ def test_several_shells_answer_in_order(line: Line) -> None:
 def test_one_that_hangs_among_many_has_no_answer_and_harms_no_other(line: Line, wide: LiveHost) -> None:
     commands = [f"echo {number}" for number in range(9)]
     commands[3] = "sleep 4713"
-    answers = line.side_by_side(commands)
+    answers = all_of(line, commands)
 
     assert answers[3] is None
     assert {one.stdout for one in answers if one} <= {f"{number}\n".encode() for number in range(9)}
@@ -268,7 +284,7 @@ def test_any_posix_shell_will_do(hosts: LiveHosts, shell: str) -> None:
     assert (both.exit_code, both.stdout, both.stderr) == (3, b"a\0b\xff", b"err")
     assert line.run("if true; then").exit_code != 0
     assert line.run("cat; pwd").stdout == b"/root\n"
-    assert [one and one.stdout for one in line.side_by_side([f"echo {n}" for n in range(99)])] == [
+    assert [one and one.stdout for one in all_of(line, [f"echo {n}" for n in range(99)])] == [
         f"{n}\n".encode() for n in range(99)
     ]
     with pytest.raises(CommandTimeoutError, match=r"no answer within 2 seconds\Z"):
@@ -316,7 +332,7 @@ SESSIONS = 10
 
 
 def test_however_much_is_asked_ahead_few_processes_do_it(line: Line) -> None:
-    most = max(int(one.stdout) for one in line.side_by_side([CROWD] * 60) if one)
+    most = max(int(one.stdout) for one in all_of(line, [CROWD] * 60) if one)
 
     assert 1 < most <= CHANNELS
 

@@ -38,6 +38,7 @@ class Errand:
     """One command, and how its answer answers the questions that it is for."""
 
     command: str
+    questions: tuple[str, ...]
     answers: Callable[[Answer], Answers]
 
 
@@ -99,7 +100,7 @@ def _together(family: Family, group: str, asked: dict[str, Question], user: str 
         told = {text: family.tell(one, facts[one.name]) for text, one in asked.items() if one.name in facts}
         return {text: one for text, one in told.items() if one is not None}
 
-    return Errand(command if user is None else wrap(command, user), answers)
+    return Errand(command if user is None else wrap(command, user), tuple(asked), answers)
 
 
 def _read_by(words: list[str]) -> list[str] | None:
@@ -133,7 +134,7 @@ def unless_pipes(text: str) -> str | None:
 
 def _one(text: str, user: str | None, inner: str, paths: list[str]) -> Errand:
     if not paths:
-        return Errand(text, lambda answer: {text: answer})
+        return Errand(text, (text,), lambda answer: {text: answer})
     checks = " ".join(f"test -f {shlex.quote(path)} || exit {NOT_ASKED};" for path in paths)
     checks += " ".join(_is_small(path) for path in paths)
     guarded = f"{checks} {inner}"
@@ -141,7 +142,7 @@ def _one(text: str, user: str | None, inner: str, paths: list[str]) -> Errand:
     def answers(answer: Answer) -> Answers:
         return {} if answer.exit_code == NOT_ASKED else {text: answer}
 
-    return Errand(guarded if user is None else wrap(guarded, user), answers)
+    return Errand(guarded if user is None else wrap(guarded, user), (text,), answers)
 
 
 def _is_small(path: str) -> str:

@@ -105,6 +105,11 @@ class Memory:
         self._waits = clock.waits
 
     @property
+    def era(self) -> int:
+        """Return how many long waits there were: what was asked before one is not told after it."""
+        return self._clock.waits
+
+    @property
     def holds(self) -> bool:
         """Say whether an answer that is known may be told: nothing ran yet that may have changed the machine."""
         if self._waits != self._clock.waits:

@@ -1,0 +1,51 @@
+"""What was asked ahead of time, and whose answers are on their way while the first checks run already."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from imagetest.transport.questions.ahead import Errand
+from imagetest.transport.questions.memory import Memory
+from imagetest.transport.shell import Answer
+
+
+class UnderWay:
+    """Waits for an answer when somebody needs it, and for all before anything changes the machine."""
+
+    def __init__(self, errands: Sequence[Errand], memory: Memory) -> None:
+        self._errands = errands
+        self._memory = memory
+        self._era = memory.era
+        self._asked = time.time()
+        self._errand_of = {text: number for number, one in enumerate(errands) for text in one.questions}
+        self._answers: list[Answer | None] = [None] * len(errands)
+        self._heard = [threading.Event() for _ in errands]
+        self._taken: set[int] = set()
+        self._taking = threading.Lock()
+
+    def hear(self, number: int, answer: Answer | None) -> None:
+        """Take an answer, from whichever thread; None when there will be none."""
+        self._answers[number] = answer
+        self._heard[number].set()
+
+    def await_one(self, question: str) -> None:
+        """Wait for the answer to a question, if it was asked."""
+        number = self._errand_of.get(question)
+        if number is not None:
+            self._take(number)
+
+    def await_all(self) -> None:
+        """Wait for all answers."""
+        for number in range(len(self._errands)):
+            self._take(number)
+
+    def _take(self, number: int) -> None:
+        self._heard[number].wait()
+        with self._taking:
+            answer = self._answers[number]
+            if number in self._taken or answer is None or self._era != self._memory.era:
+                return
+            self._taken.add(number)
+            self._memory.expect(self._errands[number].answers(answer), self._asked)
