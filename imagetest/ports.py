@@ -129,6 +129,8 @@ class Booted:
     """Has the instance outlive this process, where it would end with it."""
     close: Callable[[], None] = lambda: None
     """Ends what the driver runs on this side for the instance, such as a gateway."""
+    until: datetime | None = None
+    """When it ends by itself, whoever is left; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +202,19 @@ class Reattaching(Protocol):
 
 
 @runtime_checkable
+class Cloning(Protocol):
+    """A driver that can have several instances go on from one booted state; not every one can."""
+
+    def clone(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+        """Make an instance called `resource` that has not booted: it goes on from where another one was ready.
+
+        Its clock is right, its randomness its own; machine-id, boot-id, host key and keys are those of the other. Its
+        boot says that it is a clone. Raises BootError.
+        """
+        ...
+
+
+@runtime_checkable
 class Placing(Protocol):
     """A driver whose instances are in one of several places, such as regions.
 
@@ -211,12 +226,22 @@ class Placing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What a place holds that nobody may need any more."""
+
+    resources: tuple[str, ...]
+    """The names of what is past its expiry, for `destroy`."""
+    unreadable: tuple[str, ...] = ()
+    """What says no time at which it expires, in words: it stays, and somebody has to look at it."""
+
+
 @runtime_checkable
 class Expiring(Protocol):
     """A driver whose instances carry their expiry themselves, so that they are found without a lease."""
 
-    def expired(self, where: str, now: datetime) -> tuple[str, ...]:
-        """Return the names of what is past its expiry in a place, whoever made it, for `destroy`."""
+    def expired(self, where: str, now: datetime) -> Expired:
+        """Return what is past its expiry in a place, whoever made it."""
         ...
 
 
@@ -342,7 +367,7 @@ class Store(Protocol):
 
 
 __all__ = [
-    "Access", "Artifact", "Bake", "Booted", "Builder", "Collector", "Driver", "Event", "Expiring", "Family",
-    "Ingredients", "Keeping", "Part", "Placing", "Progress", "Promoter", "Reattaching", "Reporter", "Retiring", "Store",
-    "Tidying",
+    "Access", "Artifact", "Bake", "Booted", "Builder", "Cloning", "Collector", "Driver", "Event", "Expired", "Expiring",
+    "Family", "Ingredients", "Keeping", "Part", "Placing", "Progress", "Promoter", "Reattaching", "Reporter",
+    "Retiring", "Store", "Tidying",
 ]  # fmt: skip

@@ -12,6 +12,8 @@ from imagetest.cli.common import Config
 if TYPE_CHECKING:
     from imagetest.config.settings import Settings
 
+LOOK = "look at it: a tag imagetest:expires holds a time with its zone, 2026-11-23T08:00:00+00:00"
+
 
 def reap(
     *,
@@ -30,7 +32,7 @@ def reap(
     """Remove every instance whose run is gone."""
     from imagetest.config import wiring
     from imagetest.config.settings import load
-    from imagetest.errors import UsageError
+    from imagetest.errors import LeakError, UsageError
     from imagetest.pipeline.reap import reap as remove
     from imagetest.pipeline.reap import reap_expired
 
@@ -38,12 +40,15 @@ def reap(
     leases = wiring.leases(settings)
     for lease in remove(leases, wiring.driver, keys=settings.state / "keys", kept=kept, reused=reused):
         typer.echo(f"removed {lease.resource}")
+    failed: list[str] = []
     for where in expired or ():
         name, _, place = where.partition(":")
         if not place:
             raise UsageError(f"--expired {where!r} names no place", hint="as in ec2:eu-west-1")
-        for resource in reap_expired(wiring.driver(name), place, now=datetime.now(UTC)):
+        reaped = reap_expired(wiring.driver(name), place, now=datetime.now(UTC))
+        for resource in reaped.removed:
             typer.echo(f"removed {resource}, which had expired")
+        failed += reaped.failed
         _leftovers(settings, name, place)
     waiting = [lease.resource for lease in leases if lease.kept]
     if waiting:
@@ -51,6 +56,8 @@ def reap(
     lent = [lease.resource for lease in leases if lease.standing]
     if lent:
         typer.echo(f"left to a later run: {', '.join(lent)}; --reused removes them")
+    if failed:
+        raise LeakError(f"not all that has expired could be removed: {'; '.join(failed)}", hint=LOOK)
 
 
 def _leftovers(settings: Settings, kind: str, place: str) -> None:

@@ -43,6 +43,7 @@ class Ec2Table(Strict):
     address: Literal["public", "private"] = "public"
     inbound: list[str] = []
     lifetime: Annotated[float, Field(ge=1, le=1440)] = 120.0
+    timer: Literal["required", "optional"] = "required"
     volume_size: Annotated[int, Field(ge=1)] | None = None
     kms_key: str = ""
     tags: dict[str, str] = {}

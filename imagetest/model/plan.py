@@ -65,6 +65,8 @@ class Cloud:
     """Networks that SSH is let in from (CIDR); none: the address that this machine is seen under."""
     lifetime: float = 120.0
     """Minutes until it ends by itself, whoever is left."""
+    timer: Literal["required", "optional"] = "required"
+    """Whether an instance in which nothing can be set to end it is a failed boot."""
     volume_size: int | None = None
     """GiB of the root volume; None: as large as the image's."""
     kms_key: str = ""

@@ -17,6 +17,7 @@ from imagetest.execute.leases import Leases
 from imagetest.model.image import Bake, Image
 from imagetest.model.plan import BakeOrder
 from imagetest.model.text import cleaned
+from imagetest.pipeline.claims import leased
 from imagetest.pipeline.report import save
 from imagetest.ports import Artifact, Builder, Driver, Event, Ingredients, Progress
 
@@ -134,25 +135,17 @@ class Kitchen:
         if not plans:
             return {}
         started, log = datetime.now(UTC), self._folder / f"bake-{order.name}.log"
-        claimed: list[str] = []
-
-        def claim(kind: str, resource: str) -> None:
-            self._leases.take(kind, resource, order.name)
-            claimed.append(resource)
-
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            artifacts = builder.build(
-                order, [plan.source for plan in plans], log=log, secrets=secrets, progress=self._progress,
-                claim=claim,
-            )  # fmt: skip
+            with leased(self._leases, self._driver, order.name, self._progress) as claim:
+                artifacts = builder.build(
+                    order, [plan.source for plan in plans], log=log, secrets=secrets, progress=self._progress,
+                    claim=claim,
+                )  # fmt: skip
         except OSError as error:
             raise StorageError(
                 f"cannot write {log}: {error.strerror}", hint="make room or permissions there"
             ) from error
-        finally:
-            for resource in claimed:  # the builder removes what it made, however it ends
-                self._leases.release(resource)
         finished, digest = datetime.now(UTC), _digest(log)
         after = {found.source: _key(found) for found in builder.ingredients(order)}
         made: dict[str, tuple[Image, Bake]] = {}

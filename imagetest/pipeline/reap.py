@@ -43,22 +43,33 @@ def reap(
     return tuple(doomed)
 
 
-def reap_expired(driver: Driver, where: str, *, now: datetime) -> tuple[str, ...]:
-    """Remove whatever is past its expiry in a place, with or without a lease, and return what it was.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaped:
+    """What was past its expiry in a place, and what became of it."""
 
-    Raises UsageError for a driver whose instances carry no expiry, and the first LeakError once all were tried.
+    removed: tuple[str, ...]
+    failed: tuple[str, ...]
+    """What stays, and why."""
+
+
+def reap_expired(driver: Driver, where: str, *, now: datetime) -> Reaped:
+    """Remove whatever is past its expiry in a place, with or without a lease.
+
+    One that cannot be removed, or says no time, keeps no other. Raises UsageError for a driver whose instances carry no
+    expiry.
     """
     if not isinstance(driver, Expiring):
         raise UsageError(f"instances of {driver.name!r} carry no expiry", hint="'imagetest reap' goes by the leases")
-    doomed, leaks = driver.expired(where, now), []
-    for resource in doomed:
+    found = driver.expired(where, now)
+    removed, failed = list[str](), list(found.unreadable)
+    for resource in found.resources:
         try:
             driver.destroy(resource)
         except LeakError as leak:
-            leaks.append(leak)
-    if leaks:
-        raise leaks[0]
-    return doomed
+            failed.append(str(leak))
+        else:
+            removed.append(resource)
+    return Reaped(removed=tuple(removed), failed=tuple(failed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from imagetest.errors import ConfigError, LeakError, StorageError
 from imagetest.execute.leases import IMAGE, Leases
 from imagetest.model.image import Image
 from imagetest.model.plan import BakeOrder
+from imagetest.pipeline.claims import leased
 from imagetest.ports import Builder, Driver, Progress
 
 
@@ -40,24 +41,16 @@ class Rebakes:
         """
         if order is None:
             raise ConfigError(f"{name!r} was not baked here: no template is known of it")
-        claimed: list[str] = []
-
-        def claim(kind: str, resource: str) -> None:
-            self._leases.take(kind, resource, name)
-            claimed.append(resource)
-
         log = self._folder / f"{'rerun' if on else 'rebake'}-{name}.log"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            artifact = self._builder().repeat(
-                order, source, base=on.digest if on else "", log=log, secrets=self._secrets(),
-                progress=self._progress, claim=claim,
-            )  # fmt: skip
+            with leased(self._leases, self._driver, name, self._progress) as claim:
+                artifact = self._builder().repeat(
+                    order, source, base=on.digest if on else "", log=log, secrets=self._secrets(),
+                    progress=self._progress, claim=claim,
+                )  # fmt: skip
         except OSError as error:
             raise StorageError(f"cannot write {log}: {error.strerror}") from error
-        finally:
-            for resource in claimed:
-                self._leases.release(resource)
         self._leases.take(IMAGE + artifact.kind, artifact.reference, name)
         image = self._driver(artifact.kind).identify(artifact.reference, name=name)
         self._made.setdefault(name, []).append(image)

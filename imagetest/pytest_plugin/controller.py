@@ -24,7 +24,7 @@ from imagetest.model.finding import Check, Status
 from imagetest.pipeline.reap import reap
 from imagetest.policy.assess import Collected, scope
 from imagetest.policy.exit_code import ExitCode
-from imagetest.ports import Event
+from imagetest.ports import Booted, Event
 from imagetest.pytest_plugin import exclusions, switch
 from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, fixtures_of, image_of
 from imagetest.pytest_plugin.changes import FIXTURE, Changes, Watching, judges_of
@@ -67,7 +67,7 @@ class Controller:
         self.ending = Ending(self.settings, promote=option.promote, gated=option.gate or bool(option.promote))
         self.display = Display(config)
         self.collected: dict[str, dict[str, Collected]] = defaultdict(dict)
-        self.kept: dict[str, str] = {}
+        self.kept: dict[str, Booted] = {}
         self._config = config
         self._run: Run | None = None
         self._machines: Machines | None = None
@@ -338,9 +338,9 @@ class Controller:
         if self._throwaways is not None:
             with self.machines.judging(name):
                 self._throwaways.dismiss(name)
-        login = self.machines.dismiss(name, keep=keep == "always" or (keep == "failed" and bad))
-        if login:
-            self.kept[name] = login
+        kept = self.machines.dismiss(name, keep=keep == "always" or (keep == "failed" and bad))
+        if kept is not None:
+            self.kept[name] = kept
 
     def _close(self) -> None:
         """Remove whatever is still there, once, however the run ended."""

@@ -20,7 +20,7 @@ from imagetest.pipeline import report
 from imagetest.pipeline.promote import promote
 from imagetest.pipeline.verify import Verification, conclude, invocation
 from imagetest.policy import exit_code, gate
-from imagetest.ports import Store
+from imagetest.ports import Booted, Store
 from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.runs import Run
@@ -127,7 +127,7 @@ class Ending:
             ),
         )
 
-    def show(self, display: Display, machines: Machines | None, kept: Mapping[str, str]) -> None:
+    def show(self, display: Display, machines: Machines | None, kept: Mapping[str, Booted]) -> None:
         """Show what a person should read first."""
         if machines is None and self.stopped is None and not self.leaks:
             return
@@ -150,8 +150,10 @@ class Ending:
             display.trouble(f"{name} could not be judged", error)
         if self.stopped is not None:
             display.trouble("nothing was judged", self.stopped)
-        for name, login in kept.items():
-            display.lines([Line(Style.WARN, f"{name} is still up; get in with:"), Line(Style.PLAIN, f"  {login}"),
+        for name, up in kept.items():
+            end = f", and ends by itself at {up.until:%H:%M %Z}" if up.until else ""
+            display.lines([Line(Style.WARN, f"{name} is still up{end}; get in with:"),
+                           Line(Style.PLAIN, f"  {up.instance.login}"),
                            Line(Style.PLAIN, "remove it with: imagetest reap --kept")])  # fmt: skip
         display.lines([Line(Style.BAD, leak) for leak in self.leaks])
 

@@ -233,22 +233,22 @@ class Machines:
             self.verifications[name].errors.append(message)
             raise MachineLostError(message, hint="did a check stop it, or did its command end?")
 
-    def dismiss(self, name: str, *, keep: bool) -> str:
-        """Remove an image's instances, or keep the booted one and return the command to get in."""
+    def dismiss(self, name: str, *, keep: bool) -> Booted | None:
+        """Remove an image's instances, or keep the booted one and return it."""
         self._shells.pop(name, None)
         rest, up = self._booted.pop(name + REST, None), self._booted.pop(name, None)
-        login = ""
+        kept = None
         if up is not None and keep:
             with self.judging(name):
                 self.fleet.keep(up.instance.id)
-                login = up.instance.login
+                kept = up
             up = None
         if up is not None and self._is_left(name, up):
             up = None
         doomed = [one.instance.id for one in (rest, up) if one is not None]
         with self.judging(name):
             self.fleet.destroy_all(doomed)
-        return login
+        return kept
 
     def _is_left(self, name: str, up: Booted) -> bool:
         """Leave an instance to the next run where that is wanted, and nothing speaks against it; say whether."""

@@ -64,8 +64,28 @@ class Temporary:
         try:
             with aws.translated(f"mark {name!r}"):
                 aws.eventually(lambda: ec2.create_tags(Resources=[_identity(ec2, kind, name)], Tags=marks), *NOT_YET)
+                if kind == "instance":
+                    parts = _parts(ec2, name)
+                    aws.eventually(lambda: ec2.create_tags(Resources=parts, Tags=marks), *NOT_YET)
         finally:
             ec2.close()
+
+
+def _parts(ec2: Any, instance: str) -> list[str]:
+    """Return the volumes and network cards of an instance as soon as it has them.
+
+    Raises EngineError when it gets none.
+    """
+    deadline = time.monotonic() + SOON_SECONDS
+    while True:
+        said = aws.eventually(lambda: ec2.describe_instances(InstanceIds=[instance]), *NOT_YET)
+        found = said["Reservations"][0]["Instances"][0]
+        volumes = [one["Ebs"]["VolumeId"] for one in found.get("BlockDeviceMappings", ()) if "Ebs" in one]
+        if volumes:
+            return [*volumes, *(one["NetworkInterfaceId"] for one in found.get("NetworkInterfaces", ()))]
+        if time.monotonic() >= deadline:
+            raise EngineError("AWS lists no volume of it")
+        time.sleep(PAUSE_SECONDS)
 
 
 def _identity(ec2: Any, kind: str, name: str) -> str:

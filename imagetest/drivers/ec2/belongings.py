@@ -11,7 +11,7 @@ from imagetest.drivers.ec2 import inbound
 from imagetest.errors import ConfigError, EngineError, ImagetestError, LeakError
 from imagetest.execute import aws, tags
 from imagetest.model.plan import Cloud
-from imagetest.ports import Access
+from imagetest.ports import Access, Expired
 
 SSH_PORT = 22
 
@@ -157,15 +157,40 @@ def _mine(resource: str) -> list[dict[str, object]]:
 
 def instances_of(ec2: Any, resource: str, *, states: list[str] = LIVE) -> list[dict[str, Any]]:
     """Return the instances of a resource that are not terminated, as the API describes them. Raises EngineError."""
-    filters = [*_mine(resource), {"Name": "instance-state-name", "Values": states}]
     with aws.translated(f"look for the instances of {resource!r}"):
-        found = aws.pages(ec2, "describe_instances", "Reservations", Filters=filters)
-        return [one for reservation in found for one in reservation["Instances"]]
+        return _instances(ec2, _mine(resource), states)
+
+
+def _instances(ec2: Any, filters: list[dict[str, object]], states: list[str]) -> list[dict[str, Any]]:
+    live: dict[str, object] = {"Name": "instance-state-name", "Values": states}
+    found = aws.pages(ec2, "describe_instances", "Reservations", Filters=[*filters, live])
+    return [one for reservation in found for one in reservation["Instances"]]
+
+
+def _unmarked(ec2: Any, resource: str) -> list[dict[str, Any]]:
+    """Return instances that were started with a resource's key pair or security group and carry no tag of imagetest's.
+
+    Packer's is one until it is marked: whoever was killed in between had marked those two, which are made before it.
+    """
+    with aws.translated(f"look for the instances of {resource!r}"):
+        keys = [str(one["KeyName"]) for one in ec2.describe_key_pairs(Filters=_mine(resource))["KeyPairs"]]
+        groups = [
+            str(one["GroupId"])
+            for one in aws.pages(ec2, "describe_security_groups", "SecurityGroups", Filters=_mine(resource))
+        ]
+        found = [
+            one
+            for name, values in (("key-name", keys), ("instance.group-id", groups))
+            if values
+            for one in _instances(ec2, [{"Name": name, "Values": values}], LIVE)
+        ]
+    return [one for one in found if tags.RESOURCE not in tags.of(one)]
 
 
 def _end(ec2: Any, resource: str, known: tuple[str, ...]) -> None:
     """Terminate, and wait for the end."""
-    listed = {str(one["InstanceId"]) for one in instances_of(ec2, resource)}
+    there = [*instances_of(ec2, resource), *_unmarked(ec2, resource)]
+    listed = {str(one["InstanceId"]) for one in there}
     doomed = sorted({*known, *listed})
     for one in doomed:
         late = () if one in listed else ("InvalidInstanceID.NotFound",)  # just started, it may not be known yet
@@ -237,24 +262,23 @@ def _unless_gone(act: Callable[[], Any]) -> Any:
         return None
 
 
-def expired(ec2: Any, now: datetime) -> tuple[str, ...]:
+def expired(ec2: Any, now: datetime) -> Expired:
     """Return the resources of which something is there past its expiry, whoever made it.
 
-    A tag that is no time is said, not guessed at: then EngineError is raised.
+    A tag that is no time is told, not guessed at: what else there is of that resource may say one.
     """
-    found: set[str] = set()
+    found, wrong = set[str](), set[str]()
     for listed, field in (*TAGGED, ("describe_key_pairs", "KeyPairs")):
         for one in _with_expiry(ec2, listed, field):
             told = tags.of(one)
+            resource, until = told.get(tags.RESOURCE, ""), told[tags.EXPIRES]
             try:
-                over = datetime.fromisoformat(told[tags.EXPIRES]) <= now
-            except (ValueError, TypeError) as error:
-                raise EngineError(
-                    f"{told.get(tags.RESOURCE)!r} expires at {told[tags.EXPIRES]!r}, which is no time"
-                ) from error
-            if over and tags.RESOURCE in told:
-                found.add(told[tags.RESOURCE])
-    return tuple(sorted(found))
+                over = datetime.fromisoformat(until) <= now
+            except (ValueError, TypeError):  # TypeError: it names no zone
+                wrong.add(f"a thing of {resource!r} ({field}) expires at {until!r}, which is no time")
+            else:
+                found |= {resource} if over and resource else set()
+    return Expired(resources=tuple(sorted(found)), unreadable=tuple(sorted(wrong)))
 
 
 def _with_expiry(ec2: Any, listed: str, field: str) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from imagetest.execute import aws, tags
 from imagetest.model.image import Image
 from imagetest.model.instance import Boot, Instance
 from imagetest.model.plan import BootPlan
-from imagetest.ports import Access, Booted, Event, Progress
+from imagetest.ports import Access, Booted, Event, Expired, Progress
 from imagetest.transport.shell import Shell
 
 ANSWER_SECONDS = 20.0
@@ -127,7 +127,7 @@ class Ec2Driver:
         typed = there.login or login.command(there.address, access)
         return Booted(
             instance=replace(instance, address=there.address, login=typed), boot=boot, transport=there.transport,
-            close=there.close,
+            close=there.close, until=known.until,
         )  # fmt: skip
 
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
@@ -171,10 +171,10 @@ class Ec2Driver:
             return  # what names no AMI is none
         amis.discard(self._client(region), region, ami)
 
-    def expired(self, where: str, now: datetime) -> tuple[str, ...]:
+    def expired(self, where: str, now: datetime) -> Expired:
         """Return the resources in a region of which something is there past its expiry, whoever made them."""
         found = belongings.expired(self._client(where), now)
-        for resource in found:
+        for resource in found.resources:
             self._known.setdefault(resource, _Known(region=where))
         return found
 
@@ -247,7 +247,7 @@ class Ec2Driver:
         asked = time.monotonic() - clock
         said = inside.ask(shell)
         init = said.init if plan.init == "auto" else plan.init
-        end = inside.see_to_its_end(shell, known.until, root=plan.user == "root")
+        end = inside.see_to_its_end(shell, known.until, root=plan.user == "root", must=plan.ec2.timer == "required")
         identity = inside.identity(
             shell, instance=machine.id, image=str(machine.said["ImageId"]), region=known.region
         )  # fmt: skip
@@ -262,7 +262,7 @@ class Ec2Driver:
             up.boot, command=said.process_1, init=init, reachable_seconds=round(reachable, 3),
             ready_seconds=round(ready, 3), timeline=seen.timeline, console=_console(machine), notes=told,
         )  # fmt: skip
-        return replace(up, boot=boot)
+        return replace(up, boot=boot, until=known.until)
 
     @contextmanager
     def _told(self, machine: Ec2Instance) -> Iterator[None]:

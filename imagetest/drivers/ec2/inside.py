@@ -22,6 +22,11 @@ ASK = (
 )
 """Whether systemd runs it, what process 1 is, seconds since boot, and when process 1 started, in ticks (proc(5))."""
 
+NO_TIMER = (
+    "let boot.user be root or use sudo without a password; or set boot.ec2.timer = 'optional' and have "
+    "'imagetest reap --expired' run now and then"
+)
+
 IDENTITY = """
 at=http://169.254.169.254/latest
 ask() { curl -sf --noproxy '*' --connect-timeout 1 -m 3 "$@"; }
@@ -76,8 +81,11 @@ def identity(shell: Shell, *, instance: str, image: str, region: str) -> str:
     return f"its identity document says the same, and account {said.get('accountId')}, by IMDSv2"
 
 
-def see_to_its_end(shell: Shell, until: datetime, *, root: bool) -> str:
-    """Return in words when the machine ends by itself; a timer that its boot did not set is set now."""
+def see_to_its_end(shell: Shell, until: datetime, *, root: bool, must: bool) -> str:
+    """Return in words when the machine ends by itself; a timer that its boot did not set is set now.
+
+    Raises BootError where none can be set, and it `must` have one.
+    """
     at = until.isoformat(timespec="seconds")
     if _armed(shell, until):
         return f"it ends by itself at {at}"
@@ -85,6 +93,11 @@ def see_to_its_end(shell: Shell, until: datetime, *, root: bool) -> str:
     _run(shell, f"{'' if root else 'sudo -n '}sh -c {shlex.quote(script)}")
     if _armed(shell, until):
         return f"it ends by itself at {at}: the timer was set over SSH, as its boot had set none"
+    if must:
+        raise BootError(
+            "nothing in it would end it: neither cloud-init nor its user can set a timer that powers it off",
+            hint=NO_TIMER,
+        )
     return f"nothing in it ends it at {at}: only 'imagetest reap' does, with or without a lease"
 
 

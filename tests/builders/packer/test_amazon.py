@@ -134,6 +134,8 @@ def test_an_ami_is_baked_from_the_newest_that_the_filter_finds(
     assert [one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]
 
 
+MADE = {"instance", "key-pair", "network-interface", "security-group", "volume"}
+
 BAKE = """
 import sys
 from pathlib import Path
@@ -160,7 +162,7 @@ def test_what_a_bake_leaves_whose_every_process_was_killed_is_removed_by_its_lea
     try:
         lines = [child.stdout.readline().split() for _ in range(2)]
         ec2 = aws.client("ec2")
-        eventually(lambda: marked(ec2, lines[1][1]) == {"instance", "key-pair", "security-group"})
+        eventually(lambda: marked(ec2, lines[1][1]) == MADE)
     finally:
         for pid in [*descendants(child.pid), child.pid]:
             subprocess.run(["kill", f"-{signal.SIGKILL:d}", str(pid)], check=False, capture_output=True)

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imagetest.drivers.ec2 import Ec2Driver
 from imagetest.execute import tags
 from imagetest.testing.aws import AwsWithBodies
 from tests.drivers.ec2.conftest import left
@@ -126,6 +127,52 @@ def test_what_has_expired_is_found_without_a_lease_and_what_has_not_stays(
 
     assert (early, bool(still), bool(kept)) == ("", True, True)
     assert late == f"removed imagetest-1-web@{aws.region}, which had expired\n"
+    assert left(ec2) == []
+
+
+def test_a_tag_that_is_no_time_is_said_and_keeps_nothing_else(aws: AwsWithBodies, killed: Killed, ec2: Any) -> None:
+    past, wrong = "2026-01-01T00:00:00+00:00", ("soon", "2026-01-01T00:00:00")
+    for number, until in enumerate((wrong[0], past, wrong[1], past)):
+        tagged = {tags.RESOURCE: f"imagetest-{number}-web@{aws.region}", tags.EXPIRES: until}
+        told = [{"Key": key, "Value": value} for key, value in tagged.items()]
+        ec2.create_security_group(
+            GroupName=f"test-{number}", Description="x", TagSpecifications=tags.specification(told, "security-group")
+        )
+    with pytest.raises(AssertionError) as raised:
+        killed.reap("--expired", f"ec2:{aws.region}")
+    filters = [{"Name": "tag-key", "Values": [tags.EXPIRES]}]
+    stay = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+    for one in stay:
+        ec2.delete_security_group(GroupId=one["GroupId"])
+
+    assert {one["GroupName"] for one in stay} == {"test-0", "test-2"}
+    for number, until in ((0, wrong[0]), (2, wrong[1])):
+        assert f"'imagetest-{number}-web@{aws.region}' (SecurityGroups) expires at '{until}', which is no time" in str(
+            raised.value
+        )
+
+
+def test_an_instance_that_was_not_marked_yet_goes_with_its_marked_key_and_group(
+    aws: AwsWithBodies, driver: Ec2Driver, ec2: Any
+) -> None:
+    resource = f"imagetest-packer-1@{aws.region}"
+    marks = tags.belonging(resource, run="packer-1", expires=datetime(2026, 1, 1, tzinfo=UTC))
+    ec2.create_key_pair(KeyName="packer_1", TagSpecifications=tags.specification(marks, "key-pair"))
+    group = ec2.create_security_group(
+        GroupName="packer_2", Description="x", TagSpecifications=tags.specification(marks, "security-group")
+    )["GroupId"]
+    ways = ({"KeyName": "packer_1"}, {"SecurityGroupIds": [group]}, {})
+    ids = [
+        ec2.run_instances(ImageId=aws.ami("server"), MinCount=1, MaxCount=1, **way)["Instances"][0]["InstanceId"]
+        for way in ways
+    ]
+    found = driver.expired(aws.region, datetime.now(UTC))
+    driver.destroy(resource)
+    states = [ec2.describe_instances(InstanceIds=[one])["Reservations"][0]["Instances"][0]["State"] for one in ids]
+    ec2.terminate_instances(InstanceIds=[ids[2]])
+
+    assert found.resources == (resource,)
+    assert [one["Name"] == "terminated" for one in states] == [True, True, False]
     assert left(ec2) == []
 
 
