@@ -1,7 +1,7 @@
 """A plugin of pytest's that tells what a run took, and what of it was imagetest's own work: `-p own_time`.
 
-That is the processor time of pytest's own process, which is all that is neither Packer, QEMU, Docker, an emulated account nor
-a guest: those are other processes.
+That is the processor time of pytest's own process, which is all that is neither Packer, QEMU, Docker, an emulated
+account nor a guest: those are other processes.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""What imagetest itself costs when one command takes the gallery through a container, a virtual machine, and maybe an AMI.
+"""What one command that takes the gallery through a container, a virtual machine and maybe an AMI spends its time on.
 
 Usage: python benchmarks/platforms.py [--aws] [OPTION OF PYTEST ...]
 
-Runs scripts/platforms once, which prints its time and imagetest's own share of it (own_time.py), and prints what of it the bakes,
-the boots and the checks were, and what was compared. The share should stay below 0.05. Takes some minutes where there is no KVM.
+Runs scripts/platforms once, which prints its time and imagetest's own share of it (own_time.py), and prints what of it
+the bakes, the boots and the checks were, and what was compared. The share should stay below 0.05. Takes some minutes
+where there is no KVM.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -34,6 +35,25 @@ def test_a_machine_is_made_by_the_same_scripts_and_one_more() -> None:
 
     assert [name for name in machine if name != "account"] == scripts("photoapp.pkr.hcl")
     assert {*machine} == {path.stem for path in (FOLDER / "provision").glob("*.sh")}
+
+
+def test_the_ami_is_made_by_the_scripts_of_a_machine_and_stands_apart_until_it_is_laid_beside() -> None:
+    assert scripts("amazon/photoapp-ami.pkr.hcl") == scripts("machines.pkr.hcl")
+    assert not [path for path in FOLDER.glob("*.pkr.hcl") if "amazon" in path.read_text()]
+
+
+def test_the_three_are_one_image_with_a_way_in_each(tmp_path: Path) -> None:
+    template = tmp_path / "packer" / "photoapp"
+    shutil.copytree(FOLDER, template)
+    for path in (template / "amazon").glob("*.pkr.hcl"):
+        path.rename(template / path.name)
+    added = (FOLDER / "amazon" / "added.toml").read_text()
+    (tmp_path / "imagetest.toml").write_text((ROOT / "imagetest.toml").read_text() + added)
+    targets = resolve_all(["gallery"], load(tmp_path / "imagetest.toml"), PackerBuilder().sources)
+
+    assert {target.name: (target.plan.user, target.plan.sudo) for target in targets} == {
+        "gallery.docker": ("root", False), "gallery.qemu": ("keeper", True), "gallery.amazon-ebs": ("admin", True),
+    }  # fmt: skip
 
 
 def test_each_is_reached_in_its_own_way() -> None:
