@@ -15,7 +15,7 @@ from imagetest.execute.interrupts import interrupts
 from imagetest.execute.leases import Lease, Leases, Standing
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan
-from imagetest.ports import Access, Booted, Driver, Placing, Progress
+from imagetest.ports import Access, Booted, Cloning, Driver, Placing, Progress
 
 
 class Fleet:
@@ -39,6 +39,15 @@ class Fleet:
                 image, plan, resource=resource, access=access, progress=progress
             )
         )  # fmt: skip
+
+    def clone(self, image: Image, plan: BootPlan, progress: Progress, suffix: str = "") -> Booted:
+        """Have an instance go on from one booted state, where its driver can; else boot it. Raises BootError."""
+
+        def start(driver: Driver, resource: str, access: Access) -> Booted:
+            make = driver.clone if isinstance(driver, Cloning) else driver.boot
+            return make(image, plan, resource=resource, access=access, progress=progress)
+
+        return self._start(image, plan, suffix, start)
 
     def rest(self, image: Image, plan: BootPlan, suffix: str = "") -> Booted:
         """Open an image as it is before its first boot."""

@@ -53,6 +53,8 @@ class Wish:
     """Another image than the one under test."""
     rest: bool = False
     """As the image is before its first boot."""
+    clone: bool = False
+    """Going on from one booted state, where the driver can: no boot of its own, and the same machine-id and keys."""
     environment: Mapping[str, str] | None = None
     """Environment variables besides those that are configured."""
     network: Literal["default", "none"] = "default"
@@ -161,6 +163,8 @@ class Throwaways:
         plan, suffix = wish.plan(self.target(name).plan), f"-{wish.label}-{number}"
         if wish.rest:
             booted = self.fleet.rest(image, plan, suffix)
+        elif wish.clone:
+            booted = self.fleet.clone(image, plan, self.progress, suffix)
         else:
             booted = self.fleet.boot(image, plan, self.progress, suffix)
         return Throwaway(self, f"{name}+{wish.label}-{number}", image, plan, booted)

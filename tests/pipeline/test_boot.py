@@ -203,3 +203,38 @@ def test_a_run_has_no_more_of_one_instance_than_one(harbour: Harbour) -> None:
     assert (booted.instance.id, rest.instance.id) == (WEB, f"{WEB}-rest")
     assert harbour.fleet.close() == []
     assert harbour.remains() == []
+
+
+class CloningDriver(FakeDriver):
+    """A fake that can clone, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cloned: list[str] = []
+
+    def clone(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+        self.cloned.append(resource)
+        return self.boot(image, plan, resource=resource, access=access, progress=progress)
+
+
+def test_a_clone_is_asked_of_a_driver_that_can_and_leaves_nothing(harbour: Harbour, tmp_path: Path) -> None:
+    driver = CloningDriver()
+    driver.images["web:1"] = "content"
+    fleet = Fleet(run="run", leases=harbour.leases, folder=tmp_path / "keys", drivers=lambda _name: driver)
+    up = fleet.clone(harbour.image, BootPlan(driver="fake"), ignore, "-twin")
+    answer = ask(up, "echo here")
+    leased = [lease.resource for lease in harbour.leases]
+    fleet.destroy(up.instance.id)
+
+    assert driver.cloned == leased == [f"{WEB}-twin"]
+    assert answer == (0, b"here\n", b"")
+    assert (driver.up, list(harbour.leases)) == (frozenset(), [])
+
+
+def test_where_a_driver_cannot_clone_it_boots(harbour: Harbour) -> None:
+    up = harbour.fleet.clone(harbour.image, BootPlan(driver="fake"), ignore)
+    answer = ask(up, "echo here")
+    harbour.fleet.destroy(up.instance.id)
+
+    assert answer == (0, b"here\n", b"")
+    assert harbour.driver.leases_at_boot == [WEB]

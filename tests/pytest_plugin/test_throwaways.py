@@ -40,7 +40,7 @@ def test_reboot(throwaway):
 
 
 def test_alike(throwaway, take_snapshot, compare_snapshots, at_rest):
-    two = throwaway.together(Wish(), Wish())
+    two = throwaway.together(Wish(clone=True), Wish(clone=True))  # a container boots all the same
     assert len(take_snapshot(at_rest).families) > 3
     compare_snapshots(two[0].snapshot(), two[1].snapshot())
 

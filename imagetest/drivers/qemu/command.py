@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 from imagetest.drivers.held.keeper import CONSOLE
@@ -36,6 +37,8 @@ def line(plan: BootPlan, accelerator: Accelerator, folder: Path, resource: str, 
         # Nobody needs what is written to last longer than the machine.
         "-drive", f"file={OVERLAY},if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap",
         "-device", "virtio-blk-pci,drive=disk,bootindex=0", "-device", "virtio-rng-pci",
+        # By which a guest knows that it is another machine than the one whose memory it has.
+        "-device", f"vmgenid,guid={uuid.uuid4()}",
         *_network(plan), *keys,
         "-chardev", f"file,id=console,path={CONSOLE},append=on", "-serial", "chardev:console",
         "-chardev", f"file,id=firmware,path={FIRMWARE}", "-device",

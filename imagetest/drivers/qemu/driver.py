@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import threading
 import time
@@ -16,7 +17,7 @@ from imagetest.drivers.console import KEPT, last_lines, text
 from imagetest.drivers.held import keeper, place
 from imagetest.drivers.held.rest import Rest
 from imagetest.drivers.history import look_back
-from imagetest.drivers.qemu import accelerator, command, disk, keys
+from imagetest.drivers.qemu import accelerator, clones, command, disk, keys
 from imagetest.drivers.qemu.machine import Machine, read
 from imagetest.drivers.qemu.monitor import Monitor
 from imagetest.errors import BootError, ConfigError, EngineError, LeakError, MachineLostError, ProcessError
@@ -75,6 +76,10 @@ class QemuDriver:
         self._digests = disk.Digests()
         self._machines: dict[str, Machine] = {}
         self._rests: dict[str, Rest] = {}
+        self._states: dict[tuple[str, BootPlan], clones.State] = {}
+        self._keys: dict[str, Access] = {}
+        """Of clones, which have those of the state that they are made of."""
+        self._cloning = threading.Lock()
         self._said: set[str] = set()
         self._lock = threading.Lock()
 
@@ -98,6 +103,37 @@ class QemuDriver:
         disk.overlay(layers[0], folder / command.OVERLAY)
         return self._come_up(image, plan, resource, access, progress)
 
+    def clone(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+        """Have a machine go on from where one of this image, booted by this plan, was ready; the first call boots that.
+
+        The keys are those of that boot, and so `access` is of no use.
+        """
+        del access
+        _understood(plan)
+        with self._cloning:  # of several side by side, one boots
+            state = self._states.get((image.digest, plan)) or self._state(image, plan, progress)
+        clock = time.monotonic()
+        with interrupts.held():
+            machine, own = clones.start(state, plan, resource)
+            self._machines[resource], self._keys[resource] = machine, own
+        return clones.come_up(state, machine, own, image, plan, resource=resource, clock=clock)
+
+    def _state(self, image: Image, plan: BootPlan, progress: Progress) -> clones.State:
+        """Boot a machine and save its state, which is kept until the driver is closed or its process ends."""
+        layers = self._layers(image)
+        resource = f"imagetest-state-{secrets.token_hex(6)}"
+        folder = place.make(resource)
+        try:
+            access = clones.make_keys(folder)
+            disk.overlay(layers[0], folder / command.OVERLAY)
+            up = self._come_up(image, plan, resource, access, progress)
+            state = clones.save(self._machines[resource], up, access)
+        except BaseException:
+            self.destroy(resource)
+            raise
+        self._states[image.digest, plan] = state
+        return state
+
     def attach(self, instance: Instance, boot: Boot, *, image: Image, plan: BootPlan, access: Access) -> Booted:
         """Connect to a machine that an earlier run left up."""
         folder = place.of(instance.id)
@@ -117,6 +153,7 @@ class QemuDriver:
     def restart(self, up: Booted, image: Image, plan: BootPlan, *, access: Access, progress: Progress) -> Booted:
         """Press the power button, wait for the end, switch on again and wait until it is ready."""
         resource = up.instance.id
+        access = self._keys.get(resource, access)
         if up.transport is not None:
             up.transport.close()
         up.close()
@@ -144,6 +181,7 @@ class QemuDriver:
             machine.end()
         if (rest := self._rests.pop(resource, None)) is not None:
             rest.end()
+        self._keys.pop(resource, None)
         place.remove(resource)
 
     def discard(self, reference: str) -> None:
@@ -168,7 +206,10 @@ class QemuDriver:
         return ended + last_lines(read(folder / keeper.CONSOLE))
 
     def close(self) -> None:
-        """Hold nothing: a machine ends with this process, or when it is destroyed."""
+        """Remove the states that clones were made of; a machine ends with this process, or when it is destroyed."""
+        for state in self._states.values():
+            self.destroy(state.folder.name)
+        self._states.clear()
 
     def _layers(self, image: Image) -> tuple[disk.Layer, ...]:
         """Return what an image is made of, once it is clear that it is still that."""

@@ -24,6 +24,7 @@ class Machine:
     def __init__(self, folder: Path, argv: list[str], plan: BootPlan) -> None:
         """Start it. Raises BootError with QEMU's own words when it does not start."""
         self.folder = folder
+        self.argv = argv
         self._plan = plan
         self._hold = Hold(folder, argv)
         try:

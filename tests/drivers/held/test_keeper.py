@@ -213,3 +213,19 @@ def test_a_console_that_is_filled_is_cut(tmp_path: Path) -> None:
 
     assert cut == 0
     assert console.read_bytes() == b"words"
+
+
+def test_what_a_program_left_that_ended_stays_with_the_run_and_goes_with_it(name: str, room: Path) -> None:
+    """As the state of a machine does, of which clones are made."""
+    code = f"from pathlib import Path; from imagetest.drivers.held import place; place.ROOM = Path({str(room)!r})"
+    script = code + RUN.replace('["sleep", "1000"]', '["true"]').replace(
+        'print("up"', 'exec("while hold.ended() is None: time.sleep(0.02)"); print("up"'
+    )
+    with subprocess.Popen([sys.executable, "-c", script, name, "wait"], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        heard, there = child.stdout.readline(), place.of(name).exists()
+        noted = place.noted(place.of(name))
+        child.kill()
+
+    assert (heard, there) == (b"up\n", True)
+    assert gone(place.of(name), noted)
