@@ -79,6 +79,8 @@ class QemuDriver:
         self._states: dict[tuple[str, BootPlan], clones.State] = {}
         self._keys: dict[str, Access] = {}
         """Of clones, which have those of the state that they are made of."""
+        self._awaited: dict[str, str] = {}
+        """The machine whose state a clone waits for."""
         self._cloning = threading.Lock()
         self._said: set[str] = set()
         self._lock = threading.Lock()
@@ -111,17 +113,20 @@ class QemuDriver:
         del access
         _understood(plan)
         with self._cloning:  # of several side by side, one boots
-            state = self._states.get((image.digest, plan)) or self._state(image, plan, progress)
+            state = self._states.get((image.digest, plan)) or self._state(image, plan, progress, wanted=resource)
         clock = time.monotonic()
         with interrupts.held():
             machine, own = clones.start(state, plan, resource)
             self._machines[resource], self._keys[resource] = machine, own
         return clones.come_up(state, machine, own, image, plan, resource=resource, clock=clock)
 
-    def _state(self, image: Image, plan: BootPlan, progress: Progress) -> clones.State:
-        """Boot a machine and save its state, which is kept until the driver is closed or its process ends."""
+    def _state(self, image: Image, plan: BootPlan, progress: Progress, *, wanted: str) -> clones.State:
+        """Boot a machine and save its state, which is kept until the driver is closed or its process ends.
+
+        Whoever destroys the instance that is `wanted` of it meanwhile ends the boot.
+        """
         layers = self._layers(image)
-        resource = f"imagetest-state-{secrets.token_hex(6)}"
+        resource = self._awaited[wanted] = f"imagetest-state-{secrets.token_hex(6)}"
         folder = place.make(resource)
         try:
             access = clones.make_keys(folder)
@@ -131,6 +136,8 @@ class QemuDriver:
         except BaseException:
             self.destroy(resource)
             raise
+        finally:
+            self._awaited.pop(wanted, None)
         self._states[image.digest, plan] = state
         return state
 
@@ -177,6 +184,8 @@ class QemuDriver:
 
     def destroy(self, resource: str) -> None:
         """End a machine, whoever started it, and remove its overlay."""
+        if (awaited := self._awaited.pop(resource, None)) is not None:
+            self.destroy(awaited)
         if (machine := self._machines.pop(resource, None)) is not None:
             machine.end()
         if (rest := self._rests.pop(resource, None)) is not None:
