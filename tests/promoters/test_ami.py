@@ -353,6 +353,20 @@ def test_what_is_in_use_or_promoted_again_meanwhile_stays(promoter: AmiPromoter,
     assert cloud.said(there.where)
 
 
+def test_a_tag_that_is_no_time_is_said_and_keeps_nothing_else(promoter: AmiPromoter, cloud: Cloud) -> None:
+    wrong, other = (promoter.place(cloud.ami(), OUTLET, EVIDENCE)[1] for _ in range(2))
+    tag = {"Key": "imagetest:expires", "Value": "soon"}
+    cloud.plain("ec2", THERE).create_tags(Resources=[ami_of(wrong)], Tags=[tag])
+    found = {one.where: one for one in promoter.leftovers(THERE, LATER)}
+    with pytest.raises(EngineError, match="expires at 'soon', which is no time"):
+        promoter.abandon(found[wrong.where], LATER)
+    removed = promoter.abandon(found[other.where], LATER)
+    cloud.plain("ec2", THERE).delete_tags(Resources=[ami_of(wrong)], Tags=[tag])
+
+    assert removed
+    assert cloud.said(wrong.where)
+
+
 def test_a_copy_that_a_record_names_expires_no_more(promoter: AmiPromoter, cloud: Cloud) -> None:
     _, there = promoter.place(cloud.ami(), OUTLET, EVIDENCE)
     promoter.settle(there.where)

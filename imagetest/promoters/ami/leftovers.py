@@ -46,7 +46,7 @@ def expired(client: Client, region: str, now: datetime) -> tuple[Leftover, ...]:
         found = [(str(one["ImageId"]), tags.of(one)) for one in every]
         found += [(str(one["SnapshotId"]), tags.of(one)) for one in disks if one["SnapshotId"] not in used]
     copies = [(identity, told) for identity, told in found if SOURCE in told]
-    return tuple(_leftover(region, identity, told) for identity, told in copies if _is_over(identity, told, now))
+    return tuple(_leftover(region, identity, told) for identity, told in copies if _may_be_over(identity, told, now))
 
 
 def remove(client: Client, leftover: Leftover, now: datetime) -> bool:
@@ -54,6 +54,9 @@ def remove(client: Client, leftover: Leftover, now: datetime) -> bool:
     region, _, identity = leftover.where.removeprefix(SCHEME).partition(":")
     with asked(client, "ec2", region, f"remove {leftover.where}") as ec2:
         if identity.startswith(SNAPSHOT):
+            (found,) = ec2.describe_snapshots(SnapshotIds=[identity])["Snapshots"]
+            if not _is_over(identity, tags.of(found), now):
+                return False
             delete(ec2, identity)
             return True
         said = described(ec2, Place(region, identity))
@@ -71,6 +74,14 @@ def _is_over(identity: str, told: dict[str, str], now: datetime) -> bool:
         return datetime.fromisoformat(told[tags.EXPIRES]) <= now
     except (ValueError, TypeError) as error:
         raise EngineError(f"{identity!r} expires at {told[tags.EXPIRES]!r}, which is no time") from error
+
+
+def _may_be_over(identity: str, told: dict[str, str], now: datetime) -> bool:
+    """Say the same, and yes of a tag that is no time: it keeps nothing else from going, and `remove` says so."""
+    try:
+        return _is_over(identity, told, now)
+    except EngineError:
+        return True
 
 
 def _in_use(ec2: Any, ami: str, said: dict[str, Any]) -> bool:
