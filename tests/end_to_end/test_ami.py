@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imagetest.execute import tags
 from imagetest.testing.aws import AwsWithBodies
 from tests.dockyard import SCRIPTS, Dockyard, install
 from tests.workshop import Workshop
@@ -101,3 +103,16 @@ def run(workshop: Workshop) -> dict[str, Any]:
     assert stored, done
     found: dict[str, Any] = json.loads(stored[-1].read_text())["assessment"]
     return found
+
+
+def test_what_is_kept_says_when_it_ends_and_goes_when_that_is_asked_for(workshop: Workshop, aws: AwsWithBodies) -> None:
+    kept = workshop.run("pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "--image", "gallery", "--keep", "always")
+    ec2 = aws.client("ec2")
+    filters = [{"Name": "tag-key", "Values": [tags.EXPIRES]}, {"Name": "instance-state-name", "Values": ["running"]}]
+    (reservation,) = ec2.describe_instances(Filters=filters)["Reservations"]
+    until = datetime.fromisoformat(tags.of(reservation["Instances"][0])[tags.EXPIRES])
+    removed = workshop.run("imagetest", "reap", "--kept")
+
+    assert f"gallery is still up, and ends by itself at {until:%H:%M} UTC; get in with:" in kept.text
+    assert "removed imagetest-" in removed.text
+    assert ec2.describe_instances(Filters=filters)["Reservations"] == []

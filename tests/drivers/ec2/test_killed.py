@@ -161,7 +161,7 @@ def test_an_instance_that_was_not_marked_yet_goes_with_its_marked_key_and_group(
     group = ec2.create_security_group(
         GroupName="packer_2", Description="x", TagSpecifications=tags.specification(marks, "security-group")
     )["GroupId"]
-    ways = ({"KeyName": "packer_1"}, {"SecurityGroupIds": [group]}, {})
+    ways: tuple[dict[str, Any], ...] = ({"KeyName": "packer_1"}, {"SecurityGroupIds": [group]}, {})
     ids = [
         ec2.run_instances(ImageId=aws.ami("server"), MinCount=1, MaxCount=1, **way)["Instances"][0]["InstanceId"]
         for way in ways

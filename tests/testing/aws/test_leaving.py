@@ -123,6 +123,16 @@ def test_by_hand_it_prints_an_environment_until_it_is_ended(images: dict[str, st
     assert child.returncode == 0
 
 
+def test_by_hand_a_command_runs_in_its_environment_and_its_exit_code_is_the_answer(images: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "imagetest.testing.aws", "--image", f"{PLAIN}={images[PLAIN]}"]
+    command = ["sh", "-c", 'echo "$AWS_ENDPOINT_URL --user $0"; exit 7', "--image"]
+    done = subprocess.run([*argv, *command], check=False, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 7
+    assert done.stdout.startswith("http://127.0.0.1:")
+    assert done.stdout.endswith(" --user --image\n")
+
+
 def test_by_hand_a_wrong_argument_is_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "imagetest.testing.aws", "--image", "debian"],
