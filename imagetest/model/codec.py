@@ -73,6 +73,15 @@ def decode(data: bytes, *, origin: str = "the document") -> Document:
     return _decode(data, Document, FORMAT, origin=origin, noun="assessment", hint=hint)
 
 
+def is_encodable(noun: object) -> bool:
+    """Say whether every text of a noun can stand in a document; that takes a fraction of the time of looking itself."""
+    try:
+        msgspec.json.encode(noun)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def encode_snapshot(snapshot: Snapshot) -> bytes:
     """Return a snapshot as JSON with a final newline, its facts in order, so that two can be compared by eye."""
     plain = msgspec.json.encode(SnapshotDocument(snapshot=snapshot), order="deterministic")

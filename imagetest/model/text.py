@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, TypeVar
 
-import msgspec
+from imagetest.model.codec import is_encodable
 
 Noun = TypeVar("Noun")
 
@@ -17,13 +17,7 @@ def legible(text: str) -> str:
 
 def cleaned(noun: Noun) -> Noun:
     """Return a noun in which every text is legible."""
-    try:
-        msgspec.json.encode(noun)  # which knows in a fraction of the time whether there is anything to do
-    except UnicodeEncodeError:
-        pass
-    else:
-        return noun
-    clean: Noun = _cleaned(noun)
+    clean: Noun = noun if is_encodable(noun) else _cleaned(noun)
     return clean
 
 
