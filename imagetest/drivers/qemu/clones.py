@@ -55,8 +55,15 @@ CHUNK = 1 << 20
 
 GENERATION = "vmgenid,guid="
 
-RENEW = "{sudo}date -s @{now} >/dev/null && echo {seed} >/dev/urandom"
-"""Sets the clock, which stood still; and stirs what randomness there is, for kernels that know no generation id."""
+RENEW = (
+    "{sudo}date -s @{now} >/dev/null && echo {seed} >/dev/urandom || exit 1; "
+    "{sudo}perl -e 'open R, q(>/dev/urandom); ioctl R, 0x5207, 0' 2>/dev/null; exit 0"
+)
+"""Sets the clock, which stood still; and stirs what randomness there is, for kernels that heed no generation id.
+
+What is stirred in counts from the next reseeding, within a minute; where there is a Perl, at once (RNDRESEEDCRNG,
+random(4)).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
