@@ -146,7 +146,7 @@ class Machines:
         if name in self.not_judged or name not in self.verifications:
             return False
         with self.judging(name):
-            coming = self._coming.pop(name, None)
+            coming = self._coming.get(name)
             up = coming.result() if coming is not None else self._come_up(name, rest=rest)
             self._booted[name] = up.booted
             if up.rest is not None:

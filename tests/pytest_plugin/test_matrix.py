@@ -110,7 +110,7 @@ suites = ["suite"]
 image = "docker:{image}"
 suites = ["suite"]
 boot.ready = "sleep {seconds}"
-boot.timeout = 60
+boot.timeout = 600
 [gates.default]
 """
 
@@ -157,6 +157,17 @@ def test_an_interrupt_breaks_off_both(two: Callable[..., Running], project: Proj
     while len([name for name in project.dockyard.containers() if "second" in name]) < 1:
         time.sleep(0.05)
     run.signal(number)
+
+    assert run.end().code == 2
+    assert project.remains() == []
+
+
+def test_an_interrupt_while_the_next_one_is_waited_for_breaks_it_off(
+    two: Callable[..., Running], project: Project
+) -> None:
+    run = two("true", 4711)
+    run.await_text("test_suite.py .")
+    run.signal(signal.SIGINT)
 
     assert run.end().code == 2
     assert project.remains() == []
