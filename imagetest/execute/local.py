@@ -51,10 +51,14 @@ class LocalProcess:
         return 1, b""
 
     def write(self, data: bytes) -> None:
-        """Send to its standard input."""
-        if self._child.stdin is not None:
+        """Send to its standard input. Raises OSError where nobody reads that any more."""
+        if self._child.stdin is None:
+            return
+        try:
             self._child.stdin.write(data)
             self._child.stdin.flush()
+        except ValueError as error:  # another thread has closed it
+            raise BrokenPipeError(str(error)) from error
 
     def close_input(self) -> None:
         """End its standard input."""

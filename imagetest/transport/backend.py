@@ -102,7 +102,7 @@ class Switchboard:
         if todo:
             under_way = UnderWay(todo, memory)
             with suppress(MachineLostError):  # the first check that asks hears it
-                line.side_by_side([one.command for one in todo], under_way.hear)
+                under_way.thread = line.side_by_side([one.command for one in todo], under_way.hear)
                 self._under_way[name] = under_way
         self.clock.asked(time.monotonic() - began)
 

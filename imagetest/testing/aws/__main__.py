@@ -10,11 +10,15 @@ import os
 import shlex
 import signal
 import sys
+import time
 from pathlib import Path
 
 from imagetest.errors import ImagetestError, UsageError
 from imagetest.execute import process
 from imagetest.testing.aws import AwsWithBodies
+
+PAUSE_SECONDS = 0.2
+"""How late Ctrl-C may be heard: one that comes just before a wait without an end would never be."""
 
 
 def main() -> int:
@@ -50,7 +54,7 @@ def _serve(images: dict[str, str], *, region: str, user: str) -> None:
             sys.stdout.write("\n".join([*lines, ""]))
             sys.stdout.flush()
             while True:
-                signal.pause()
+                time.sleep(PAUSE_SECONDS)
         except KeyboardInterrupt:
             sys.stderr.write("removing what is left of it\n")
 

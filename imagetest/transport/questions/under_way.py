@@ -24,6 +24,8 @@ class UnderWay:
         self._heard = [threading.Event() for _ in errands]
         self._taken: set[int] = set()
         self._taking = threading.Lock()
+        self.thread: threading.Thread | None = None
+        """What asks: while it does, others have to ask over shells that end with what they were asked for."""
 
     def hear(self, number: int, answer: Answer | None) -> None:
         """Take an answer, from whichever thread; None when there will be none."""
@@ -37,9 +39,11 @@ class UnderWay:
             self._take(number)
 
     def await_all(self) -> None:
-        """Wait for all answers."""
+        """Wait for all answers, and until the shells are free."""
         for number in range(len(self._errands)):
             self._take(number)
+        if self.thread is not None:
+            self.thread.join()
 
     def _take(self, number: int) -> None:
         self._heard[number].wait()

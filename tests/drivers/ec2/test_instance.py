@@ -100,6 +100,7 @@ def nothing(stubber: Stubber, *operations: str) -> None:
 def test_instances_are_found_on_every_page(stubber: Stubber) -> None:
     stubber.add_response("describe_instances", described("running") | {"NextToken": "more"})
     stubber.add_response("describe_instances", {"Reservations": [{"Instances": [{"InstanceId": "i-2"}]}]})
+    nothing(stubber, "describe_key_pairs", "describe_security_groups")  # that unmarked ones would have
     for one in (ID, "i-2"):
         stubber.add_response("terminate_instances", {}, {"InstanceIds": [one]})
     for one in (ID, "i-2"):
@@ -111,6 +112,7 @@ def test_instances_are_found_on_every_page(stubber: Stubber) -> None:
 
 def test_an_instance_that_is_not_listed_yet_is_terminated_by_its_id(stubber: Stubber) -> None:
     stubber.add_response("describe_instances", {"Reservations": []})
+    nothing(stubber, "describe_key_pairs", "describe_security_groups")  # that unmarked ones would have
     stubber.add_client_error("terminate_instances", "InvalidInstanceID.NotFound")
     stubber.add_response("terminate_instances", {}, {"InstanceIds": [ID]})
     stubber.add_response("describe_instances", described("terminated"), {"InstanceIds": [ID]})
@@ -121,6 +123,7 @@ def test_an_instance_that_is_not_listed_yet_is_terminated_by_its_id(stubber: Stu
 
 def test_a_spot_request_is_cancelled_and_what_is_left_is_deleted(stubber: Stubber) -> None:
     stubber.add_response("describe_instances", {"Reservations": []})
+    nothing(stubber, "describe_key_pairs", "describe_security_groups")  # that unmarked ones would have
     requests = [
         {"SpotInstanceRequestId": "sir-1", "State": "open"},
         {"SpotInstanceRequestId": "sir-2", "State": "closed"},

@@ -389,3 +389,13 @@ def test_random_sequences_are_answered_as_by_the_machine_itself(
             world.do(who, *step)
     finally:
         world.end()
+
+
+def test_a_job_that_a_check_starts_while_answers_are_on_their_way_goes_on(served: Served) -> None:
+    """It runs in the shell that stays, once that is free: one that is closed at once may take the job with it."""
+    for number in range(20):
+        asker = Asker(served)
+        asker.board.expect("web", [f"test -e /{name}" for name in range(50)] + ["uname -s", "uname -m", "uname -r"])
+        asker.ask(f"(sleep 0.1; touch {served.folder}/job-{number}) >/dev/null 2>&1 &")
+        appear(served.folder / f"job-{number}")
+        asker.board.close()
