@@ -32,24 +32,21 @@ def reap(
     """Remove every instance whose run is gone."""
     from imagetest.config import wiring
     from imagetest.config.settings import load
-    from imagetest.errors import LeakError, UsageError
+    from imagetest.errors import LeakError
     from imagetest.pipeline.reap import reap as remove
-    from imagetest.pipeline.reap import reap_expired
 
     settings = load(config)
     leases = wiring.leases(settings)
-    for lease in remove(leases, wiring.driver, keys=settings.state / "keys", kept=kept, reused=reused):
-        typer.echo(f"removed {lease.resource}")
     failed: list[str] = []
+    try:
+        for lease in remove(leases, wiring.driver, keys=settings.state / "keys", kept=kept, reused=reused):
+            typer.echo(f"removed {lease.resource}")
+    except LeakError as leak:
+        if not expired:
+            raise
+        failed.append(str(leak))  # what has expired goes all the same
     for where in expired or ():
-        name, _, place = where.partition(":")
-        if not place:
-            raise UsageError(f"--expired {where!r} names no place", hint="as in ec2:eu-west-1")
-        reaped = reap_expired(wiring.driver(name), place, now=datetime.now(UTC))
-        for resource in reaped.removed:
-            typer.echo(f"removed {resource}, which had expired")
-        failed += reaped.failed
-        _leftovers(settings, name, place)
+        failed += _expired(settings, where)
     waiting = [lease.resource for lease in leases if lease.kept]
     if waiting:
         typer.echo(f"kept on purpose: {', '.join(waiting)}; --kept removes them")
@@ -58,6 +55,26 @@ def reap(
         typer.echo(f"left to a later run: {', '.join(lent)}; --reused removes them")
     if failed:
         raise LeakError(f"not all that has expired could be removed: {'; '.join(failed)}", hint=LOOK)
+
+
+def _expired(settings: Settings, where: str) -> list[str]:
+    """Remove what is past its expiry in a place, and return what stays and why."""
+    from imagetest.config import wiring
+    from imagetest.errors import InfrastructureError, UsageError
+    from imagetest.pipeline.reap import reap_expired
+
+    name, _, place = where.partition(":")
+    if not place:
+        raise UsageError(f"--expired {where!r} names no place", hint="as in ec2:eu-west-1")
+    reaped = reap_expired(wiring.driver(name), place, now=datetime.now(UTC))
+    for resource in reaped.removed:
+        typer.echo(f"removed {resource}, which had expired")
+    failed = list(reaped.failed)
+    try:
+        _leftovers(settings, name, place)
+    except InfrastructureError as error:
+        failed.append(str(error))
+    return failed
 
 
 def _leftovers(settings: Settings, kind: str, place: str) -> None:

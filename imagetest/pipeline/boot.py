@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from imagetest.errors import ImagetestError, LeakError, StorageError
+from imagetest.errors import BootError, ImagetestError, LeakError, StorageError
 from imagetest.execute import keys
 from imagetest.execute.interrupts import interrupts
 from imagetest.execute.leases import Lease, Leases, Standing
@@ -28,6 +28,7 @@ class Fleet:
         self._drivers = drivers
         self._up: dict[str, tuple[Driver, Booted | None]] = {}
         self._accesses: dict[str, Access] = {}
+        self._broken_off = False
 
     def boot(self, image: Image, plan: BootPlan, progress: Progress, suffix: str = "") -> Booted:
         """Boot an image as it ships; `suffix` tells further instances of one image from the first.
@@ -123,7 +124,11 @@ class Fleet:
         return self._hold(self._up[resource][0], resource, lambda: self._earlier(resource), attach)
 
     def break_off(self) -> None:
-        """End what another thread is booting: it fails soon then, and removes what is left of it itself."""
+        """End what another thread is booting: it fails soon then, and removes what is left of it itself.
+
+        What has not made its instance yet may do so still; whoever waits for it calls this again. Nothing boots after.
+        """
+        self._broken_off = True
         with interrupts.held():
             for resource, (driver, booted) in list(self._up.items()):
                 if booted is None:
@@ -168,12 +173,17 @@ class Fleet:
         self._up[resource] = (driver, None)
         try:
             access = self._accesses[resource] = make()
+            self._still_wanted()
             booted = replace(start(access), brought=(access.user.public,))
         except BaseException as error:
             self._abandon(resource, error)
             raise
         self._up[resource] = (driver, booted)
         return booted
+
+    def _still_wanted(self) -> None:
+        if self._broken_off:
+            raise BootError("the run came to its end before this could be booted")
 
     def _abandon(self, resource: str, error: BaseException) -> None:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +31,10 @@ from imagetest.transport.shell import Shell
 
 AT_ONCE = 4
 """Images that are booted side by side for the workers of pytest-xdist, which run their tests side by side."""
+
+
+AGAIN_SECONDS = 0.5
+"""After which a boot that is to be broken off is looked for again: there may have been nothing to remove yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +152,7 @@ class Machines:
         with self.judging(name):
             coming = self._coming.get(name)
             up = coming.result() if coming is not None else self._come_up(name, rest=rest)
+            self._coming.pop(name, None)
             self._booted[name] = up.booted
             if up.rest is not None:
                 self._booted[name + REST] = up.rest
@@ -260,13 +265,18 @@ class Machines:
 
     def close(self) -> list[LeakError]:
         """Remove whatever is still there, let go of the drivers, and return what could not be removed."""
-        leaks = self._own.close() if self._own is not None else []
-        if any(not one.cancel() and not one.done() for one in self._coming.values()):
+        self.fleet.break_off()
+        coming = [one for one in self._coming.values() if not one.cancel()]
+        while wait(coming, timeout=AGAIN_SECONDS).not_done:
             self.fleet.break_off()
         self._ahead.shutdown()
+        leaks = self._own.close() if self._own is not None else []
         leaks += self.fleet.close()
         for driver in self._drivers.values():
-            driver.close()
+            try:
+                driver.close()
+            except LeakError as leak:
+                leaks.append(leak)
         return leaks
 
     def up(self) -> list[str]:

@@ -161,13 +161,13 @@ class Line:
         self._turn.acquire()  # given back by the last thread
         try:
             shells = self._several(min(CHANNELS, len(commands)))
+            numbered = list(enumerate(commands))
+            rows = [numbered[first :: len(shells)] for first in range(len(shells))]
+            thread = threading.Thread(target=self._all, args=(shells, rows, hear), name="asking-ahead", daemon=True)
+            thread.start()
         except BaseException:
             self._turn.release()
             raise
-        numbered = list(enumerate(commands))
-        rows = [numbered[first :: len(shells)] for first in range(len(shells))]
-        thread = threading.Thread(target=self._all, args=(shells, rows, hear), name="asking-ahead", daemon=True)
-        thread.start()
         return thread
 
     def _all(
@@ -181,11 +181,12 @@ class Line:
                 threading.Thread(target=self._each, args=(shell, row, hear), daemon=True)
                 for shell, row in zip(shells[1:], rows[1:], strict=True)
             ]
-            for one in others:
-                one.start()
+            for one, row in zip(others, rows[1:], strict=True):
+                _start(one, row, hear)
             self._each(shells[0], rows[0], hear)
             for one in others:
-                one.join()
+                if one.ident is not None:
+                    one.join()
             for extra in shells[1:]:
                 extra.close()
         finally:
@@ -297,6 +298,15 @@ class Line:
     def _gone(self, error: MachineLostError) -> LostForGoodError:
         self.lost = f"{self._name!r} was lost: {error}"
         return LostForGoodError(self.lost)
+
+
+def _start(thread: threading.Thread, row: list[tuple[int, str]], hear: Callable[[int, Answer | None], None]) -> None:
+    """Start a thread; where the system has no more of them, nobody may wait for what it would have asked."""
+    try:
+        thread.start()
+    except RuntimeError:
+        for number, _ in row:
+            hear(number, None)
 
 
 def _sudo(user: str) -> str:

@@ -97,7 +97,7 @@ class Snapshot:
         def read(index: int, token: str) -> int:
             data = self._block(index, token, size)
             if data.strip(b"\0"):
-                os.pwrite(file, data, index * size)
+                _write(file, data, index * size)
             return len(data)
 
         waiting = [pool.submit(read, int(one["BlockIndex"]), str(one["BlockToken"])) for one in page["Blocks"]]
@@ -141,3 +141,11 @@ def _whole(said: dict[str, Any], data: bytes, size: int, what: str) -> bytes:
     if base64.b64encode(hashlib.sha256(data).digest()).decode() != said.get("Checksum"):
         raise EngineError(f"{what} is not what its checksum says")
     return data
+
+
+def _write(file: int, data: bytes, at: int) -> None:
+    """Write all of it: the system may take less at once, and says so by a number alone."""
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(file, left, at)
+        left, at = left[written:], at + written

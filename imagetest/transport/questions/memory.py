@@ -103,11 +103,12 @@ class Memory:
         self._seen: dict[str, int] = {}
         """By question, the number of the check that saw its answer last."""
         self._waits = clock.waits
+        self._surprises = 0
 
     @property
-    def era(self) -> int:
-        """Return how many long waits there were: what was asked before one is not told after it."""
-        return self._clock.waits
+    def era(self) -> tuple[int, int]:
+        """Return how many long waits there were, and surprises: what was asked before one is not told after it."""
+        return self._clock.waits, self._surprises
 
     @property
     def holds(self) -> bool:
@@ -138,6 +139,7 @@ class Memory:
         before = self._known.get(question)
         if before is not None and before.answer != answer:
             self._known.clear()
+            self._surprises += 1
         self._known[question] = Known(answer=answer, asked=asked)
 
     def expect(self, answers: dict[str, Answer], asked: float) -> None:

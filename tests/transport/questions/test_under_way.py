@@ -80,6 +80,18 @@ def test_an_answer_is_of_the_time_at_which_it_was_asked_for(waiting: Waiting, mo
     assert waiting.known("uname -s") is None
 
 
+def test_after_a_surprise_what_was_asked_before_it_is_not_told(waiting: Waiting) -> None:
+    """One answer turns out to be another than before: what came with it unneeded is of before too."""
+    for number in (0, 1):
+        waiting.under_way.hear(number, HERE)
+    waiting.under_way.await_one("uname -s")
+    waiting.memory.learn("uname -s", Answer(exit_code=1, stdout=b"", stderr=b""), 0.0)
+    waiting.clock.begin()
+    waiting.under_way.await_one("uname -m")
+
+    assert waiting.known("uname -m") is None
+
+
 def test_what_another_process_changed_meanwhile_counts(waiting: Waiting) -> None:
     waiting.under_way.hear(0, HERE)
     waiting.touched.mark("web")
