@@ -22,7 +22,6 @@ class UnderWay:
         self._errand_of = {text: number for number, one in enumerate(errands) for text in one.questions}
         self._answers: list[Answer | None] = [None] * len(errands)
         self._heard = [threading.Event() for _ in errands]
-        self._taken: set[int] = set()
         self._taking = threading.Lock()
         self.thread: threading.Thread | None = None
         """What asks: while it does, others have to ask over shells that end with what they were asked for."""
@@ -49,7 +48,7 @@ class UnderWay:
         self._heard[number].wait()
         with self._taking:
             answer = self._answers[number]
-            if number in self._taken or answer is None or self._era != self._memory.era:
+            if answer is None or self._era != self._memory.era:
                 return
-            self._taken.add(number)
+            self._answers[number] = None  # it may be large, and is the memory's now
             self._memory.expect(self._errands[number].answers(answer), self._asked)

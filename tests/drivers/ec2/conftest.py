@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import boto3
 import pytest
@@ -107,9 +107,13 @@ def left(ec2: Any) -> list[str]:
 
 @pytest.fixture
 def stubber() -> Iterator[Stubber]:
+    yield from stubbed_client("ec2")
+
+
+def stubbed_client(service: Literal["ec2", "ebs"]) -> Iterator[Stubber]:
     """Give a client whose answers a test writes beforehand; all of them must have been asked for."""
     client = boto3.client(
-        "ec2", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"  # noqa: S106 - none
+        service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"  # noqa: S106 - none
     )  # fmt: skip
     with Stubber(client) as made:
         yield made

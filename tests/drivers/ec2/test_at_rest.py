@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
@@ -25,6 +24,7 @@ from imagetest.execute import aws as door
 from imagetest.model.image import Image
 from imagetest.testing.aws import AwsWithBodies
 from imagetest.testing.contracts import ask, let_go, make_access
+from tests.drivers.ec2.conftest import stubbed_client
 
 pytestmark = pytest.mark.docker
 
@@ -133,13 +133,7 @@ def digest(path: Path) -> str:
 
 @pytest.fixture
 def stubbed() -> Iterator[Stubber]:
-    client = boto3.client(
-        "ebs", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"  # noqa: S106 - none
-    )  # fmt: skip
-    with Stubber(client) as made:
-        yield made
-        made.assert_no_pending_responses()
-    client.close()
+    yield from stubbed_client("ebs")
 
 
 def listed(stubbed: Stubber, *indices: int, token: str = "", **asked: Any) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,19 +28,6 @@ if sys.argv[2] == "keep":
 print("up", flush=True)
 time.sleep(1000 if sys.argv[2] == "wait" else 0)
 """
-
-
-@pytest.fixture(autouse=True)
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(place, "ROOM", tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    chosen = f"imagetest-test-{secrets.token_hex(4)}"
-    yield chosen
-    place.remove(chosen)
 
 
 def gone(folder: Path, processes: dict[str, tuple[int, str]], seconds: float = 10) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,21 +34,6 @@ Rest.open(name, make_access(Path(keys)), fill)
 print("open", flush=True)
 time.sleep(1000)
 """
-
-
-@pytest.fixture(autouse=True)
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    made = tmp_path / "room"
-    made.mkdir()
-    monkeypatch.setattr(place, "ROOM", made)
-    return made
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    chosen = f"imagetest-test-{secrets.token_hex(4)}"
-    yield chosen
-    place.remove(chosen)
 
 
 @pytest.fixture
