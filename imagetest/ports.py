@@ -56,7 +56,10 @@ class Artifact:
 
 
 Claim = Callable[[str, str], None]
-"""Called with the kind and the name of what a builder is about to make, or has just heard of, and will remove."""
+"""Called with the kind and the name of what a builder is about to make, or has just heard of, and will remove.
+
+Of an image, whose kind begins with `image:`, it is what `discard` of that driver takes; it stays if the bake succeeds.
+"""
 
 
 class Builder(Protocol):
@@ -232,6 +235,8 @@ class Expired:
 
     resources: tuple[str, ...]
     """The names of what is past its expiry, for `destroy`."""
+    images: tuple[str, ...] = ()
+    """The references of images that a bake made which never came to its end, for `discard`."""
     unreadable: tuple[str, ...] = ()
     """What says no time at which it expires, in words: it stays, and somebody has to look at it."""
 
@@ -242,6 +247,10 @@ class Expiring(Protocol):
 
     def expired(self, where: str, now: datetime) -> Expired:
         """Return what is past its expiry in a place, whoever made it."""
+        ...
+
+    def settle(self, reference: str) -> None:
+        """Have an image stay that carried an expiry while it was baked. Raises EngineError when that cannot be."""
         ...
 
 

@@ -40,8 +40,8 @@ def bake(
             typer.echo(f"{event.subject}: {event.text}")
 
     kitchen = Kitchen(
-        builder=wiring.builder, driver=wiring.driver, state=settings.state, folder=_logs(settings.state), progress=show,
-        rebake=rebake,
+        builder=wiring.builder, driver=wiring.driver, leases=wiring.leases(settings), state=settings.state,
+        folder=_logs(settings.state), progress=show, rebake=rebake,
     )  # fmt: skip
     if explain:
         for plan in kitchen.plan(order):

@@ -126,8 +126,8 @@ class Looking:
         if target.order is None:
             return self._driver(target.plan.driver).identify(target.reference, name=target.name)
         kitchen = Kitchen(
-            builder=wiring.builder, driver=self._driver, state=self._settings.state,
-            folder=self._settings.state / "logs", progress=_progress,
+            builder=wiring.builder, driver=self._driver, leases=wiring.leases(self._settings),
+            state=self._settings.state, folder=self._settings.state / "logs", progress=_progress,
         )  # fmt: skip
         baked = kitchen.bake(replace(target.order, sources=(target.source,)))
         return replace(baked.images[target.source][0], name=target.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 
 from imagetest.config import plugins
@@ -9,10 +10,14 @@ from imagetest.config.apart import Spot, clash
 from imagetest.config.settings import Settings
 from imagetest.errors import ConfigError
 from imagetest.execute.leases import Leases
+from imagetest.execute.outlive import outlive
 from imagetest.model.promotion import Promotion
 from imagetest.pipeline.desk import Desk
 from imagetest.policy import channels as policy
 from imagetest.ports import Builder, Collector, Driver, Promoter, Reporter, Store
+
+REAPED = "reaped.log"
+"""What became of what killed processes had in an account."""
 
 
 def builder(name: str = "packer") -> Builder:
@@ -91,5 +96,11 @@ def store(settings: Settings) -> Store:
 
 
 def leases(settings: Settings) -> Leases:
-    """Return the project's leases."""
-    return Leases(settings.state / "leases")
+    """Return the project's leases, with somebody to see to what a killed process leaves in an account."""
+    folder = settings.state / "leases"
+    reap = [sys.executable, "-m", "imagetest.cli.main", "reap"]
+    if settings.file is not None:
+        reap += ["--config", str(settings.file)]
+    return Leases(
+        folder, outlive=lambda: outlive(folder, *reap, cwd=settings.project, log=settings.state / "logs" / REAPED)
+    )  # fmt: skip

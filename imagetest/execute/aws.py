@@ -134,6 +134,18 @@ def pages(asked: Any, operation: str, key: str, **query: Any) -> Iterator[Any]:
         interrupts.checkpoint()
 
 
+def snapshots_of(ec2: Any, ami: str) -> list[str]:
+    """Return the snapshots that were made for an AMI, also while it does not list them, or when it is gone.
+
+    EC2 writes for which they were made into their descriptions ("CreateImage", "CopyImage"). Raises what botocore does.
+    """
+    said = [f"Created by CreateImage(*) for {ami}*", f"Copied for DestinationAmi {ami} *"]
+    found = pages(
+        ec2, "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=[{"Name": "description", "Values": said}]
+    )  # fmt: skip
+    return [str(one["SnapshotId"]) for one in found]
+
+
 def eventually(act: Callable[[], _Given], *codes: str, seconds: float = CONSISTENT_SECONDS) -> _Given:
     """Return what an act returns, tried again for some seconds while AWS answers with one of the codes.
 

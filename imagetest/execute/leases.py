@@ -20,6 +20,8 @@ from imagetest.model.plan import BootPlan
 SCRATCH = "imagetest-packer-"
 """How the name of every folder begins that is leased as one: nothing else is ever removed as a folder."""
 
+ZOMBIE = "Z"
+
 IMAGE = "image:"
 """What stands before a driver's name where what is leased is an image that was made for one run alone."""
 
@@ -61,8 +63,11 @@ class Lease:
 class Leases:
     """The folder of all leases of one project."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, outlive: Callable[[], None] = lambda: None) -> None:
+        """Keep leases in a folder; `outlive` has a process watch over them that outlives this one."""
         self._folder = folder
+        self.outlive = outlive
+        """Called before anything is made in a place that outlives this machine. Raises ProcessError, StorageError."""
 
     def take(self, kind: str, resource: str, image: str) -> Lease:
         """Write a lease for a resource that is about to be made.
@@ -183,11 +188,19 @@ def process_start(pid: int) -> str:
 
 
 def owner_is_alive(lease: Lease) -> bool:
-    """Say whether the process that took the lease still runs."""
+    """Say whether the process that took the lease still runs; one that has ended and is not waited for does not."""
     try:
         os.kill(lease.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return process_start(lease.pid) == lease.started
+    return process_start(lease.pid) == lease.started and _state(lease.pid) != ZOMBIE
+
+
+def _state(pid: int) -> str:
+    """Return the state of a process, a letter of proc(5), field 3; an empty string where that cannot be told."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""

@@ -23,6 +23,9 @@ GRACE_SECONDS = 120.0
 Child = subprocess.Popen[bytes]
 """A program that runs."""
 
+_shared: list[int] = []
+"""The ends that this process holds of what it leaves behind; what it streams holds them too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
@@ -94,6 +97,27 @@ def piped(*argv: str, cwd: Path, env: Mapping[str, str]) -> Child:
         raise _cannot_start(argv[0], error) from error
 
 
+def left_behind(*argv: str, cwd: Path, output: BinaryIO) -> None:
+    """Start a program that outlives this process, in a session of its own, and writes into a file.
+
+    Its input ends once this process has ended, and with it every program that it streamed the output of. Raises
+    ProcessError when it cannot be started.
+    """
+    reading, writing = os.pipe()
+    with interrupts.held():
+        try:
+            child = subprocess.Popen(
+                argv, stdin=reading, stdout=output, stderr=output, cwd=cwd, start_new_session=True
+            )  # fmt: skip
+        except OSError as error:
+            os.close(writing)
+            raise _cannot_start(argv[0], error) from error
+        finally:
+            os.close(reading)
+        _shared.append(writing)
+        child.returncode = 0  # it is meant to outlive this process: nobody is to be warned of that
+
+
 def waited(child: Child, seconds: float) -> bool:
     """Wait for a program's end for some seconds; say whether it came."""
     try:
@@ -139,6 +163,7 @@ def stream(
     It runs in a session of its own, so that a terminal's Ctrl-C reaches this process alone. When this process is
     interrupted, the program gets one SIGTERM and `GRACE_SECONDS` to clean up; when this process dies, one SIGTERM, and
     its output goes into a pipe that it keeps open itself, because a program that cannot write dies before it cleans up.
+    Whatever this process left behind waits until the program has ended too.
     Raises ProcessError when it cannot be started.
     """
     reading, writing = os.pipe()
@@ -151,7 +176,7 @@ def stream(
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=env,
-                pass_fds=(reading,),
+                pass_fds=(reading, *_shared),
                 start_new_session=True,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - single-threaded here
             )

@@ -31,8 +31,17 @@ def own(resource: str, *, image: str, expires: datetime, further: tuple[tuple[st
 
 def belonging(resource: str, *, run: str, expires: datetime) -> Tags:
     """Return the tags that say what a thing belongs to, whose it is, and when it is to be gone."""
-    until = expires.isoformat(timespec="seconds")
-    return _tags({RESOURCE: resource, RUN: run, OWNER: operator(), EXPIRES: until})
+    return [*_tags({RESOURCE: resource}), *expiring(run=run, expires=expires)]
+
+
+def expiring(*, run: str, expires: datetime) -> Tags:
+    """Return the tags that say whose a thing is that belongs to no instance, and when it is to be gone."""
+    return [*_tags({RUN: run}), *owned(), *_tags({EXPIRES: expires.isoformat(timespec="seconds")})]
+
+
+def owned() -> Tags:
+    """Return the tag that says whose a thing is."""
+    return _tags({OWNER: operator()})
 
 
 def _tags(said: dict[str, str]) -> Tags:

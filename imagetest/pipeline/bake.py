@@ -19,7 +19,7 @@ from imagetest.model.plan import BakeOrder
 from imagetest.model.text import cleaned
 from imagetest.pipeline.claims import leased
 from imagetest.pipeline.report import save
-from imagetest.ports import Artifact, Builder, Driver, Event, Ingredients, Progress
+from imagetest.ports import Artifact, Builder, Driver, Event, Expiring, Ingredients, Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +59,7 @@ class Kitchen:
         *,
         builder: Callable[[], Builder],
         driver: Callable[[str], Driver],
+        leases: Leases,
         state: Path,
         folder: Path,
         progress: Progress,
@@ -67,7 +68,7 @@ class Kitchen:
         self._make_builder = builder
         self._driver = driver
         self._records = state / "bakes"
-        self._leases = Leases(state / "leases")
+        self._leases = leases
         self._folder = folder
         self._progress = progress
         self._rebake = rebake
@@ -142,21 +143,37 @@ class Kitchen:
                     order, [plan.source for plan in plans], log=log, secrets=secrets, progress=self._progress,
                     claim=claim,
                 )  # fmt: skip
+                return self._remember(order, builder, plans, artifacts, started=started, log=log)
         except OSError as error:
             raise StorageError(
                 f"cannot write {log}: {error.strerror}", hint="make room or permissions there"
             ) from error
+
+    def _remember(
+        self,
+        order: BakeOrder,
+        builder: Builder,
+        plans: list[Plan],
+        artifacts: tuple[Artifact, ...],
+        *,
+        started: datetime,
+        log: Path,
+    ) -> dict[str, tuple[Image, Bake]]:
+        """Record what was baked; until then what it made elsewhere is leased, and carries an expiry."""
         finished, digest = datetime.now(UTC), _digest(log)
         after = {found.source: _key(found) for found in builder.ingredients(order)}
         made: dict[str, tuple[Image, Bake]] = {}
         for plan, artifact in zip(plans, artifacts, strict=True):
-            image = self._driver(artifact.kind).identify(artifact.reference, name=order.name)
+            driver = self._driver(artifact.kind)
+            image = driver.identify(artifact.reference, name=order.name)
             bake = _bake(order, plan, builder, started=started, finished=finished, log_digest=digest)
             if after.get(plan.source) == plan.key:
                 self._save(order, plan.source, Record(artifact=artifact, digest=image.digest, bake=bake), log)
             else:  # nobody knows which of the two it was baked from
                 said = "what it depends on changed while it was baked: it will be baked again"
                 self._progress(Event(subject=plan.source, text=said))
+            if isinstance(driver, Expiring):
+                driver.settle(artifact.reference)
             made[plan.source] = (image, bake)
         return made
 

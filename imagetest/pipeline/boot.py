@@ -15,7 +15,7 @@ from imagetest.execute.interrupts import interrupts
 from imagetest.execute.leases import Lease, Leases, Standing
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan
-from imagetest.ports import Access, Booted, Cloning, Driver, Placing, Progress
+from imagetest.ports import Access, Booted, Cloning, Driver, Expiring, Placing, Progress
 
 
 class Fleet:
@@ -114,7 +114,10 @@ class Fleet:
 
     def adopt(self, lease: Lease) -> None:
         """Answer from now on for an instance whose lease this process has claimed."""
-        self._up[lease.resource] = (self._drivers(lease.kind), None)
+        driver = self._drivers(lease.kind)
+        if isinstance(driver, Expiring):
+            self._leases.outlive()
+        self._up[lease.resource] = (driver, None)
 
     def attach(self, resource: str, attach: Callable[[Access], Booted]) -> Booted:
         """Have an instance that was adopted up again, with the keys of its boot.
@@ -159,6 +162,8 @@ class Fleet:
         resource = f"imagetest-{self._run}-{image.name}{suffix}"
         if isinstance(driver, Placing):
             resource = f"{resource}@{driver.place(image)}"
+        if isinstance(driver, Expiring):
+            self._leases.outlive()
         with interrupts.held():
             self._leases.take(driver.name, resource, image.name)
             self._up[resource] = (driver, None)

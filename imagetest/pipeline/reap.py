@@ -62,9 +62,11 @@ def reap_expired(driver: Driver, where: str, *, now: datetime) -> Reaped:
         raise UsageError(f"instances of {driver.name!r} carry no expiry", hint="'imagetest reap' goes by the leases")
     found = driver.expired(where, now)
     removed, failed = list[str](), list(found.unreadable)
-    for resource in found.resources:
+    acts: list[tuple[str, Callable[[str], None]]] = [(resource, driver.destroy) for resource in found.resources]
+    acts += [(reference, driver.discard) for reference in found.images]
+    for resource, act in acts:
         try:
-            driver.destroy(resource)
+            act(resource)
         except LeakError as leak:
             failed.append(str(leak))
         else:

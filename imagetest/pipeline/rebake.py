@@ -49,9 +49,9 @@ class Rebakes:
                     order, source, base=on.digest if on else "", log=log, secrets=self._secrets(),
                     progress=self._progress, claim=claim,
                 )  # fmt: skip
+                self._leases.take(IMAGE + artifact.kind, artifact.reference, name)
         except OSError as error:
             raise StorageError(f"cannot write {log}: {error.strerror}") from error
-        self._leases.take(IMAGE + artifact.kind, artifact.reference, name)
         image = self._driver(artifact.kind).identify(artifact.reference, name=name)
         self._made.setdefault(name, []).append(image)
         return image

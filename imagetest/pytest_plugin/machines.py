@@ -79,6 +79,7 @@ class Machines:
         self._kitchen = Kitchen(
             builder=wiring.builder,
             driver=self.driver,
+            leases=self._leases,
             state=settings.state,
             folder=reports,
             progress=progress,

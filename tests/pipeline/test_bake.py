@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagetest.errors import BakeError, StorageError
+from imagetest.execute.leases import Leases
 from imagetest.model.image import Input
 from imagetest.model.plan import BakeOrder
 from imagetest.pipeline.bake import Baked, Kitchen
@@ -103,7 +104,8 @@ def said() -> list[str]:
 def kitchen(oven: Oven, tmp_path: Path, said: list[str]) -> Callable[..., Kitchen]:
     def make(*, rebake: bool = False) -> Kitchen:
         return Kitchen(
-            builder=lambda: oven, driver=lambda _: oven.driver, state=tmp_path / "state", folder=tmp_path / "run",
+            builder=lambda: oven, driver=lambda _: oven.driver, leases=Leases(tmp_path / "state" / "leases"),
+            state=tmp_path / "state", folder=tmp_path / "run",
             progress=lambda event: said.append(f"{event.subject}: {event.text}"), rebake=rebake,
         )  # fmt: skip
 
@@ -287,8 +289,8 @@ def test_two_images_of_one_name_in_two_projects_are_kept_apart_by_their_state(
 ) -> None:
     for state in ("one", "two"):
         Kitchen(
-            builder=lambda: oven, driver=lambda _: oven.driver, state=tmp_path / state, folder=tmp_path / "run",
-            progress=lambda _: None,
+            builder=lambda: oven, driver=lambda _: oven.driver, leases=Leases(tmp_path / state / "leases"),
+            state=tmp_path / state, folder=tmp_path / "run", progress=lambda _: None,
         ).bake(order)  # fmt: skip
 
     assert len(oven.built) == 2

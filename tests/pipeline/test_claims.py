@@ -24,9 +24,16 @@ class Account(FakeDriver):
     def expired(self, where: str, now: datetime) -> Expired:  # noqa: ARG002 - nothing here has an expiry
         return Expired(resources=(), unreadable=())
 
+    def settle(self, reference: str) -> None:
+        self.there.remove(reference)
+
     def destroy(self, resource: str) -> None:
         super().destroy(resource)
         self.there.discard(resource)
+
+    def discard(self, reference: str) -> None:
+        super().discard(reference)
+        self.there.discard(reference)
 
 
 class Bake:
@@ -34,7 +41,8 @@ class Bake:
 
     def __init__(self, folder: Path, account: Account) -> None:
         self._drivers = {"account": account, "here": FakeDriver()}
-        self.leases = Leases(folder)
+        self.watched = 0
+        self.leases = Leases(folder, outlive=self._watch)
         self.told: list[str] = []
         self.meanwhile: list[str] = []
 
@@ -45,6 +53,10 @@ class Bake:
             self.meanwhile = self.left()
             if failing:
                 raise BakeError("burnt")
+
+    def _watch(self) -> None:
+        assert "elsewhere" not in self.left()
+        self.watched += 1
 
     def left(self) -> list[str]:
         return [lease.resource for lease in self.leases]
@@ -85,3 +97,26 @@ def test_what_failed_stays_the_error_and_the_leak_is_told(tmp_path: Path) -> Non
         bake.run(("account", "one"), failing=True)
     assert bake.told == ["'one' may still be there; 'imagetest reap' tries again"]
     assert bake.left() == ["one"]
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_an_image_goes_with_the_bake_that_fails_and_stays_with_the_one_that_does_not(
+    tmp_path: Path, *, failing: bool
+) -> None:
+    account = Account("baked")
+    bake = Bake(tmp_path, account)
+    try:
+        bake.run(("image:account", "baked"), failing=failing)
+    except BakeError:
+        assert failing
+
+    assert bake.meanwhile == ["baked"]
+    assert (bake.left(), account.there) == ([], set() if failing else {"baked"})
+
+
+def test_somebody_outlives_the_run_before_anything_is_made_elsewhere(tmp_path: Path) -> None:
+    here, elsewhere = Bake(tmp_path, Account()), Bake(tmp_path, Account())
+    here.run(("folder", "/tmp/x"), ("here", "box"))
+    elsewhere.run(("account", "elsewhere"))
+
+    assert (here.watched, elsewhere.watched) == (0, 1)

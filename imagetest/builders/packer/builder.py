@@ -175,6 +175,7 @@ class PackerBuilder:
                     run(_init(order))  # a downloader, not a judge: the plugins may be there without a network
                 code = run(_build(order, template, sources, found))
             finally:
+                temporary.close()
                 _remove(heard.containers)
         chosen = [source for source in template.sources if source.name in sources]
         made = {

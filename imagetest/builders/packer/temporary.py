@@ -1,108 +1,165 @@
-"""What Packer makes in an account for the time of a bake: marked, so that it is found again."""
+"""What Packer makes in an account for the time of a bake: leased and marked, so that it is found again."""
 
 from __future__ import annotations
 
 import re
 import secrets
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from imagetest.errors import EngineError, ImagetestError
 from imagetest.execute import aws, tags
+from imagetest.execute.leases import IMAGE
 from imagetest.ports import Claim, Event, Progress
+
+DRIVER = "ec2"
 
 LIFE = timedelta(hours=12)
 """After which a bake is taken to be over, whatever became of it."""
 
 SOON_SECONDS, PAUSE_SECONDS = 10.0, 0.2
 
-NOT_YET = ("InvalidInstanceID.NotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound")
+NOT_YET = (
+    "InvalidInstanceID.NotFound", "InvalidGroup.NotFound", "InvalidKeyPair.NotFound", "InvalidAMIID.NotFound",
+    "InvalidAMIID.Unavailable", "InvalidSnapshot.NotFound",
+)  # fmt: skip
+
+INSTANCE, KEY_PAIR, GROUP, AMI = "instance", "key pair", "security group", "AMI"
 
 NAMED = (
-    (re.compile(r"Instance ID: (i-[0-9a-f]+)"), "instance"),
-    (re.compile(r"Creating temporary (?:\w+ )?keypair: (\S+)"), "key pair"),
-    (re.compile(r"Creating temporary security group for this instance: (\S+)"), "security group"),
+    (re.compile(r"Instance ID: (i-[0-9a-f]+)"), INSTANCE),
+    (re.compile(r"Creating temporary (?:\w+ )?keypair: (\S+)"), KEY_PAIR),
+    (re.compile(r"Creating temporary security group for this instance: (\S+)"), GROUP),
+    (re.compile(r"AMI: (ami-[0-9a-f]+)\s*"), AMI),
 )
 """How Packer names what it has made, or is about to make; 1.6.6 and its amazon plugin 1.8.3 say the same."""
 
+BEFORE_INSTANCE = frozenset({KEY_PAIR, GROUP, INSTANCE})
+"""What is named before a provisioner runs, and never after: what it prints must not be taken for Packer's words."""
+
+TO_BE_MADE = re.compile(r"Creating AMI .* from instance (i-[0-9a-f]+)")
+"""What Packer says just before it asks for an AMI."""
+
 
 class Temporary:
-    """The temporary things of one run of Packer, by source.
+    """The temporary things of one run of Packer, by region.
 
     They get the tags by which the `ec2` driver finds what belongs to an instance of its own, so that a lease of that
-    kind removes them; Packer itself removes them first, wherever it ends by itself.
+    kind removes them; Packer itself removes them first, wherever it ends by itself. What has a name before it is made
+    is leased by that, because whoever is killed in between has marked nothing.
     """
 
     def __init__(self, regions: Mapping[str, str], *, claim: Claim, progress: Progress) -> None:
-        """Look after the sources that have a region."""
+        """Look after the sources that have a region, and lease what all of one region will belong to."""
         self._regions = regions
         self._claim = claim
         self._progress = progress
-        self._resources: dict[str, str] = {}
+        self._instances: dict[str, str] = {}
+        self._over = threading.Event()
+        self._marker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="packer-marks")
+        self._marks: list[Future[None]] = []
+        self._resources = {
+            region: f"imagetest-packer-{secrets.token_hex(4)}@{region}" for region in {*regions.values()} if region
+        }
+        for resource in self._resources.values():
+            claim(DRIVER, resource)
 
     def hear(self, source: str, text: str) -> None:
-        """Mark what a source's line names, if it names something; that it cannot be is told, and breaks no bake."""
-        region = self._regions.get(source, "")
-        for pattern, kind in NAMED if region else ():
-            if (found := pattern.search(text)) is not None:
-                try:
-                    self._mark(source, region, kind, found[1])
-                except ImagetestError as error:
-                    said = f"Packer's temporary {kind} {found[1]} was not marked as imagetest's: {error}"
-                    self._progress(Event(subject=source, text=said))
+        """Lease what a source's line names, if it names something, and have it marked while the next lines come in."""
+        region, instance = self._regions.get(source, ""), self._instances.get(source, "")
+        if not region:
+            return
+        made_of = TO_BE_MADE.match(text)
+        if made_of is not None and made_of[1] == instance:
+            self._claim(IMAGE + DRIVER, f"{region}:made-of:{instance}")
+        for pattern, kind in NAMED:
+            found = pattern.search(text) if (kind in BEFORE_INSTANCE) != bool(instance) else None
+            if found is not None:
+                self._take(source, region, kind, found[1])
 
-    def _mark(self, source: str, region: str, kind: str, name: str) -> None:
-        if source not in self._resources:
-            self._resources[source] = f"imagetest-packer-{secrets.token_hex(4)}@{region}"
-            self._claim("ec2", self._resources[source])
-        resource = self._resources[source]
-        run = resource.partition("@")[0].removeprefix("imagetest-")
-        marks = tags.belonging(resource, run=run, expires=datetime.now(UTC) + LIFE)
+    def _take(self, source: str, region: str, kind: str, name: str) -> None:
+        if kind in {KEY_PAIR, GROUP}:
+            self._claim(DRIVER, f"{name}@{region}")
+        if kind == INSTANCE:
+            self._instances[source] = name
+        self._marks.append(self._marker.submit(self._attempt, source, region, kind, name))
+
+    def close(self) -> None:
+        """Let marks come to their end once Packer is at its own: what it has removed is not waited for."""
+        self._over.set()
+        self._marker.shutdown()
+        for one in self._marks:
+            one.result()
+
+    def _attempt(self, source: str, region: str, kind: str, name: str) -> None:
+        """Mark a thing; that it cannot be is told, and breaks no bake."""
+        try:
+            self._mark(region, kind, name, instance=self._instances.get(source, ""))
+        except ImagetestError as error:
+            said = f"Packer's temporary {kind} {name} was not marked as imagetest's: {error}"
+            self._progress(Event(subject=source, text=said))
+
+    def _mark(self, region: str, kind: str, name: str, *, instance: str) -> None:
         ec2 = aws.client("ec2", region)
+        tagged = self._tags(region, kind)
+
+        def mark(find: Callable[[], list[str]], missing: str) -> None:
+            if things := self._soon(find, missing):
+                aws.eventually(lambda: ec2.create_tags(Resources=things, Tags=tagged), *NOT_YET, seconds=SOON_SECONDS)
+
         try:
             with aws.translated(f"mark {name!r}"):
-                aws.eventually(lambda: ec2.create_tags(Resources=[_identity(ec2, kind, name)], Tags=marks), *NOT_YET)
-                if kind == "instance":
-                    parts = _parts(ec2, name)
-                    aws.eventually(lambda: ec2.create_tags(Resources=parts, Tags=marks), *NOT_YET)
+                mark(lambda: _identities(ec2, kind, name, instance), "AWS does not list it")
+                if kind == INSTANCE:
+                    mark(lambda: _parts(ec2, name), "AWS lists no volume of it")
+                if kind == AMI:
+                    mark(lambda: aws.snapshots_of(ec2, name), "AWS lists no snapshot of it")
         finally:
             ec2.close()
 
+    def _soon(self, find: Callable[[], list[str]], missing: str) -> list[str]:
+        """Return what is found as soon as there is something; nothing where Packer has removed it already.
+
+        Raises EngineError when there is nothing while Packer runs.
+        """
+        deadline = time.monotonic() + SOON_SECONDS
+        while not (found := find()) and not self._over.is_set():
+            if time.monotonic() >= deadline:
+                raise EngineError(missing)
+            time.sleep(PAUSE_SECONDS)
+        return found
+
+    def _tags(self, region: str, kind: str) -> tags.Tags:
+        """Return the tags of a thing; an AMI belongs to no instance, and stays when all that does is removed."""
+        resource, until = self._resources[region], datetime.now(UTC) + LIFE
+        run = resource.partition("@")[0].removeprefix("imagetest-")
+        if kind == AMI:
+            return tags.expiring(run=run, expires=until)
+        return tags.belonging(resource, run=run, expires=until)
+
 
 def _parts(ec2: Any, instance: str) -> list[str]:
-    """Return the volumes and network cards of an instance as soon as it has them.
-
-    Raises EngineError when it gets none.
-    """
-    deadline = time.monotonic() + SOON_SECONDS
-    while True:
-        said = aws.eventually(lambda: ec2.describe_instances(InstanceIds=[instance]), *NOT_YET)
-        found = said["Reservations"][0]["Instances"][0]
-        volumes = [one["Ebs"]["VolumeId"] for one in found.get("BlockDeviceMappings", ()) if "Ebs" in one]
-        if volumes:
-            return [*volumes, *(one["NetworkInterfaceId"] for one in found.get("NetworkInterfaces", ()))]
-        if time.monotonic() >= deadline:
-            raise EngineError("AWS lists no volume of it")
-        time.sleep(PAUSE_SECONDS)
+    """Return the volumes and network cards of an instance; nothing while it has no volume."""
+    said = aws.eventually(lambda: ec2.describe_instances(InstanceIds=[instance]), *NOT_YET)
+    found = said["Reservations"][0]["Instances"][0]
+    volumes = [one["Ebs"]["VolumeId"] for one in found.get("BlockDeviceMappings", ()) if "Ebs" in one]
+    return [*volumes, *(one["NetworkInterfaceId"] for one in found.get("NetworkInterfaces", ()))] if volumes else []
 
 
-def _identity(ec2: Any, kind: str, name: str) -> str:
-    """Return the id of a thing; of one that is about to be made, as soon as it is.
-
-    Raises EngineError when it is not made.
-    """
-    if kind == "instance":
-        return name
-    deadline = time.monotonic() + SOON_SECONDS
-    while True:
-        if kind == "key pair":
-            found = ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [name]}])["KeyPairs"]
-        else:
-            found = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])["SecurityGroups"]
-        if found:
-            return str(found[0].get("KeyPairId") or found[0]["GroupId"])
-        if time.monotonic() >= deadline:
-            raise EngineError("AWS does not list it")
-        time.sleep(PAUSE_SECONDS)
+def _identities(ec2: Any, kind: str, name: str, instance: str) -> list[str]:
+    """Return the id of a thing; nothing while there is none, and for an AMI that was made of another instance."""
+    if kind == KEY_PAIR:
+        pairs = ec2.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [name]}])["KeyPairs"]
+        return [str(one["KeyPairId"]) for one in pairs]
+    if kind == GROUP:
+        groups = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": [name]}])["SecurityGroups"]
+        return [str(one["GroupId"]) for one in groups]
+    if kind == AMI:
+        filters = [{"Name": "source-instance-id", "Values": [instance]}]
+        made = ec2.describe_images(Owners=["self"], Filters=filters)["Images"]
+        return [name for one in made if one["ImageId"] == name]
+    return [name]

@@ -1,4 +1,4 @@
-"""AMIs: what one is, what its content is, and how one is removed (DescribeImages, DeregisterImage)."""
+"""AMIs: what one is, and what its content is (DescribeImages)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from imagetest.errors import ConfigError, EngineError, LeakError
+from imagetest.errors import ConfigError, EngineError
 from imagetest.execute import aws
 from imagetest.model.image import Image
 
@@ -156,36 +156,3 @@ def fits(ec2: Any, ami: Ami, instance_type: str) -> None:
             f"AMI {ami.id!r} is for {ami.architecture}, and instance type {instance_type!r} for {', '.join(known)}",
             hint="correct boot.ec2.instance_type",
         )
-
-
-def discard(ec2: Any, region: str, ami: str) -> None:
-    """Deregister an AMI and delete its snapshots; one that is not there is fine. Raises LeakError."""
-    try:
-        with aws.translated(f"look at AMI {ami!r} in {region}"):
-            found = ec2.describe_images(ImageIds=[ami], IncludeDeprecated=True)["Images"]
-    except aws.RefusedError as error:
-        if error.code in ABSENT:
-            return
-        raise LeakError(f"AMI {ami!r} may still be there: {error}", hint=error.hint) from error
-    for one in found:
-        snapshots = [
-            v["Ebs"]["SnapshotId"] for v in one.get("BlockDeviceMappings", ()) if v.get("Ebs", {}).get("SnapshotId")
-        ]
-        try:
-            with aws.translated(f"deregister AMI {ami!r} in {region}"):
-                ec2.deregister_image(ImageId=ami)
-            for snapshot in snapshots:
-                with aws.translated(f"delete snapshot {snapshot!r} of AMI {ami!r} in {region}"):
-                    aws.eventually(lambda one=snapshot: _delete(ec2, one), "InvalidSnapshot.InUse")  # type: ignore[misc]
-        except EngineError as error:
-            raise LeakError(f"{error}", hint=f"snapshots of it: {', '.join(snapshots) or 'none'}") from error
-
-
-def _delete(ec2: Any, snapshot: str) -> None:
-    from botocore.exceptions import ClientError
-
-    try:
-        ec2.delete_snapshot(SnapshotId=snapshot)
-    except ClientError as error:
-        if aws.code_of(error) != "InvalidSnapshot.NotFound":
-            raise

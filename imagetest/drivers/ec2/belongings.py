@@ -28,6 +28,12 @@ GONE = frozenset(
 LIVE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 """The states of an instance that is not terminated."""
 
+OURS = "imagetest-"
+"""How the names of resources begin for which everything is tagged in the request that makes it."""
+
+NAMES = {"describe_security_groups": "group-name", "describe_key_pairs": "key-name"}
+"""What a builder names before it has it made, and by which filter that is found while it bears no tag."""
+
 TAGGED = (
     ("describe_instances", "Reservations"),
     ("describe_spot_instance_requests", "SpotInstanceRequests"),
@@ -111,8 +117,9 @@ def _let_nothing_out(ec2: Any, group: str, resource: str) -> None:
 def remove(ec2: Any, region: str, resource: str, *, instances: tuple[str, ...] = ()) -> None:
     """Remove everything that carries the tag of a resource, and instances that are known by their ids.
 
-    What was just made may not be listed yet, which is why a caller that knows an id gives it. Everything is tried;
-    raises LeakError with what is left.
+    What was just made may not be listed yet, which is why a caller that knows an id gives it. A key pair or a security
+    group that has the resource's name, and what was started with it, goes without a tag: whoever had it made was killed
+    before it could be marked. Everything is tried; raises LeakError with what is left.
     """
     left = _Attempts(region)
     left.attempt(lambda: _end(ec2, resource, instances))
@@ -151,7 +158,10 @@ class _Attempts:
             ) from self._failed[0]
 
 
-def _mine(resource: str) -> list[dict[str, object]]:
+def _mine(resource: str, listed: str = "") -> list[dict[str, object]]:
+    """Return the filter for what is of a resource: its tag, or for what a builder names itself that name."""
+    if listed in NAMES and not resource.startswith(OURS):
+        return [{"Name": NAMES[listed], "Values": [resource.rpartition("@")[0]]}]
     return [{"Name": f"tag:{tags.RESOURCE}", "Values": [resource]}]
 
 
@@ -173,10 +183,11 @@ def _unmarked(ec2: Any, resource: str) -> list[dict[str, Any]]:
     Packer's is one until it is marked: whoever was killed in between had marked those two, which are made before it.
     """
     with aws.translated(f"look for the instances of {resource!r}"):
-        keys = [str(one["KeyName"]) for one in ec2.describe_key_pairs(Filters=_mine(resource))["KeyPairs"]]
+        pairs = ec2.describe_key_pairs(Filters=_mine(resource, "describe_key_pairs"))["KeyPairs"]
+        keys = [str(one["KeyName"]) for one in pairs]
+        fences = _mine(resource, "describe_security_groups")
         groups = [
-            str(one["GroupId"])
-            for one in aws.pages(ec2, "describe_security_groups", "SecurityGroups", Filters=_mine(resource))
+            str(one["GroupId"]) for one in aws.pages(ec2, "describe_security_groups", "SecurityGroups", Filters=fences)
         ]
         found = [
             one
@@ -218,9 +229,9 @@ def _each(ec2: Any, resource: str, listed: str, act: Callable[[Any, dict[str, An
     with aws.translated(f"look for what is left of {resource!r}"):
         asked = getattr(ec2, listed)
         found = (
-            list(aws.pages(ec2, listed, field, Filters=_mine(resource)))
+            list(aws.pages(ec2, listed, field, Filters=_mine(resource, listed)))
             if ec2.can_paginate(listed)
-            else asked(Filters=_mine(resource))[field]
+            else asked(Filters=_mine(resource, listed))[field]
         )
     for one in found:
         act(ec2, one)

@@ -15,7 +15,7 @@ import paramiko
 
 from imagetest.drivers import login, readiness
 from imagetest.drivers.console import KEPT, last_lines
-from imagetest.drivers.ec2 import amis, belongings, inside, launch, resting
+from imagetest.drivers.ec2 import amis, baked, belongings, inside, launch, resting
 from imagetest.drivers.ec2.instance import Ec2Instance
 from imagetest.drivers.ec2.reaching import Reached, reach
 from imagetest.drivers.held import place
@@ -164,19 +164,29 @@ class Ec2Driver:
         self._known.pop(resource, None)
 
     def discard(self, reference: str) -> None:
-        """Deregister an AMI and delete its snapshots."""
+        """Deregister an AMI and delete its snapshots, or remove what a bake left of one."""
+        left = baked.LEFT.fullmatch(reference)
+        if left is not None:
+            baked.discard_left(self._client(left["region"]), left["region"], left["what"])
+            return
         try:
             region, ami = amis.parse(reference)
         except EngineError:
             return  # what names no AMI is none
-        amis.discard(self._client(region), region, ami)
+        baked.discard(self._client(region), region, ami)
+
+    def settle(self, reference: str) -> None:
+        """Have an AMI stay: its bake is recorded."""
+        region, ami = amis.parse(reference)
+        baked.settle(self._client(region), region, ami)
 
     def expired(self, where: str, now: datetime) -> Expired:
         """Return the resources in a region of which something is there past its expiry, whoever made them."""
         found = belongings.expired(self._client(where), now)
         for resource in found.resources:
             self._known.setdefault(resource, _Known(region=where))
-        return found
+        images, unreadable = baked.expired(self._client(where), where, now)
+        return replace(found, images=tuple(images), unreadable=(*found.unreadable, *unreadable))
 
     def last_words(self, resource: str) -> str:
         """Return the state of the instance, AWS's status checks and the last lines of its console."""

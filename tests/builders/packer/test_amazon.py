@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,11 @@ import pytest
 
 from imagetest.builders.packer import amazon
 from imagetest.builders.packer.builder import PackerBuilder
+from imagetest.config import wiring
+from imagetest.execute import tags
+from imagetest.execute.leases import Leases
 from imagetest.model.plan import BakeOrder
+from imagetest.pipeline.reap import reap
 from imagetest.ports import Event
 from imagetest.testing.aws import AwsWithBodies
 from tests.builders.packer.project import Project
@@ -140,51 +143,93 @@ BAKE = """
 import sys
 from pathlib import Path
 from imagetest.builders.packer.builder import PackerBuilder
+from imagetest.config import wiring
+from imagetest.execute.leases import Leases
 from imagetest.model.plan import BakeOrder
+from imagetest.pipeline.claims import leased
 here = Path(sys.argv[1])
 order = BakeOrder(name="web", template=here / "web.json", project=here)
-PackerBuilder().build(order, ["amazon-ebs"], log=here / "log", secrets=(), progress=lambda event: None,
-                      claim=lambda kind, name: print(kind, name, flush=True))
+with leased(Leases(here / "leases"), wiring.driver, "web", print) as claim:
+    PackerBuilder().build(order, ["amazon-ebs"], log=here / "log", secrets=(), progress=lambda event: None, claim=claim)
 """
+
+
+class Killed:
+    """A bake whose every process is killed at a moment, so that nobody is left to clean up."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.leases = Leases(folder / "leases")
+
+    def run(self, until: Callable[[], bool]) -> None:
+        child = subprocess.Popen([sys.executable, "-c", BAKE, str(self._folder)])
+        try:
+            eventually(until)
+        finally:
+            every = map(str, [*descendants(child.pid), child.pid])
+            subprocess.run(["kill", f"-{signal.SIGKILL:d}", *every], check=False, capture_output=True)
+            child.wait()
+
+    def reap(self) -> None:
+        reap(self.leases, wiring.driver, keys=self._folder / "keys")
+
+
+@pytest.fixture
+def killed(order: BakeOrder, tmp_path: Path) -> Killed:
+    assert order.template.is_file()
+    return Killed(tmp_path)
+
+
+def there(ec2: Any) -> list[str]:
+    """Return, in words, what is in the account that was not when it was opened."""
+    rows = ec2.describe_instances()["Reservations"]
+    found = [one for row in rows for one in row["Instances"] if one["State"]["Name"] != "terminated"]
+    found += ec2.describe_volumes()["Volumes"]
+    found += ec2.describe_key_pairs()["KeyPairs"]
+    found += [one for one in ec2.describe_security_groups()["SecurityGroups"] if one["GroupName"] != "default"]
+    found += ec2.describe_images(Owners=["self"])["Images"]
+    disks = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+    found += [one for one in disks if "CreateImage(" in one["Description"]]
+    return [str(one) for one in found]
 
 
 @pytest.mark.packer
 @pytest.mark.docker
-def test_what_a_bake_leaves_whose_every_process_was_killed_is_removed_by_its_lease(
-    aws: AwsWithBodies, order: BakeOrder, tmp_path: Path
+@pytest.mark.parametrize("kind", ["KeyName", "GroupName", "InstanceId", "ImageId"])
+def test_what_a_bake_leaves_whose_every_process_was_killed_is_removed_by_its_leases(
+    aws: AwsWithBodies, killed: Killed, kind: str
 ) -> None:
-    from imagetest.drivers.ec2 import Ec2Driver
+    ec2 = aws.client("ec2")
+    killed.run(lambda: any(kind in one for one in there(ec2)))
+    left = there(ec2)
+    killed.reap()
 
-    text = order.template.read_text().replace("sleep ${SLEEP:-0}", "sleep 300")
-    order.template.write_text(text)
-    child = subprocess.Popen([sys.executable, "-c", BAKE, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    try:
-        lines = [child.stdout.readline().split() for _ in range(2)]
-        ec2 = aws.client("ec2")
-        eventually(lambda: marked(ec2, lines[1][1]) == MADE)
-    finally:
-        for pid in [*descendants(child.pid), child.pid]:
-            subprocess.run(["kill", f"-{signal.SIGKILL:d}", str(pid)], check=False, capture_output=True)
-        child.communicate()
-        for kind, name in [line for line in lines if line[0] == "folder"]:
-            assert kind
-            shutil.rmtree(name, ignore_errors=True)
-    driver = Ec2Driver()
-    driver.destroy(lines[1][1])
-    driver.close()
-
-    assert lines[1][0] == "ec2"
-    assert [one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]
-    assert {
-        one["State"]["Name"] for group in ec2.describe_instances()["Reservations"] for one in group["Instances"]
-    } == {"terminated"}
-    assert ec2.describe_key_pairs()["KeyPairs"] == []
+    assert left
+    assert there(ec2) == []
+    assert list(killed.leases) == []
 
 
-def marked(ec2: Any, resource: str) -> set[str]:
-    found = ec2.describe_tags(Filters=[{"Name": "key", "Values": ["imagetest:resource"]}])["Tags"]
-    return {str(one["ResourceType"]) for one in found if one["Value"] == resource}
+@pytest.mark.packer
+@pytest.mark.docker
+def test_all_that_a_bake_makes_says_whose_it_is_and_until_when(aws: AwsWithBodies, killed: Killed) -> None:
+    ec2 = aws.client("ec2")
+    killed.run(lambda: set(marked_with(ec2)) >= {*MADE, "image", "snapshot"})
+    told = marked_with(ec2)
+    killed.reap()
+
+    assert {*MADE, "image", "snapshot"} == set(told)
+    for keys in told.values():
+        assert keys >= {tags.OWNER, tags.RUN, tags.EXPIRES}
+    assert there(ec2) == []
+
+
+def marked_with(ec2: Any) -> dict[str, set[str]]:
+    """Return, for each kind of thing that says until when it lives, the tags that all of them have."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for one in ec2.describe_tags()["Tags"]:
+        found.setdefault((one["ResourceType"], one["ResourceId"]), set()).add(one["Key"])
+    every = [(kind, keys) for (kind, _), keys in found.items() if tags.EXPIRES in keys]
+    return {kind: set.intersection(*(keys for other, keys in every if other == kind)) for kind, _ in every}
 
 
 def descendants(pid: int) -> list[int]:
@@ -200,4 +245,4 @@ def eventually(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
-        time.sleep(0.2)
+        time.sleep(0.01)

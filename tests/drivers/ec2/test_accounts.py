@@ -310,7 +310,10 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(
     allowed = {
         action.removeprefix("ec2:").removeprefix("ebs:") for one in policy["Statement"] for action in one["Action"]
     }
-    rare = {"DeregisterImage", "DeleteSnapshot", "DeleteVolume", "DeleteNetworkInterface", "CancelSpotInstanceRequests"}
+    rare = {
+        "DeregisterImage", "DeleteSnapshot", "DeleteTags", "DeleteVolume", "DeleteNetworkInterface",
+        "CancelSpotInstanceRequests",
+    }  # fmt: skip
     private = {"CreateTags", "DescribeVpcs"}
     """CreateTags is not called: AWS asks for it where a request tags what it makes."""
 

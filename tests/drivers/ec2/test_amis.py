@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import Stubber
 
 from imagetest.drivers.ec2 import amis
-from imagetest.errors import ConfigError, EngineError, LeakError
+from imagetest.errors import ConfigError, EngineError
 
 AMI = "ami-0123456789abcdef0"
 REGION = "eu-west-1"
@@ -122,27 +122,3 @@ def test_an_instance_type_that_is_none_is_a_mistake(stubber: Stubber) -> None:
 
     with pytest.raises(ConfigError, match=r"no instance type 'z9\.none'"):
         amis.fits(stubber.client, ami, "z9.none")
-
-
-def test_an_ami_goes_with_its_snapshots(stubber: Stubber) -> None:
-    stubber.add_response("describe_images", {"Images": [described()]})
-    stubber.add_response("deregister_image", {}, {"ImageId": AMI})
-    stubber.add_client_error("delete_snapshot", "InvalidSnapshot.InUse")
-    stubber.add_response("delete_snapshot", {}, {"SnapshotId": "snap-1"})
-
-    amis.discard(stubber.client, REGION, AMI)
-
-
-def test_a_snapshot_that_stays_is_a_leak(stubber: Stubber) -> None:
-    stubber.add_response("describe_images", {"Images": [described()]})
-    stubber.add_response("deregister_image", {}, {"ImageId": AMI})
-    stubber.add_client_error("delete_snapshot", "UnauthorizedOperation")
-
-    with pytest.raises(LeakError, match="delete snapshot 'snap-1'"):
-        amis.discard(stubber.client, REGION, AMI)
-
-
-def test_an_ami_that_is_gone_already_is_fine(stubber: Stubber) -> None:
-    stubber.add_client_error("describe_images", "InvalidAMIID.NotFound")
-
-    amis.discard(stubber.client, REGION, AMI)
