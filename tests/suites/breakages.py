@@ -1,8 +1,12 @@
-"""One line of shell for each control of the baseline that makes an image fail that control and no other."""
+"""One line of shell for each control of the baseline that makes an image fail that control and no other.
+
+No line undoes or hides what another did, in whatever order they run: each has a file, a user or a setting of its own,
+and a file that several write is added to.
+"""
 
 from __future__ import annotations
 
-SSHD = "install -m 0600 /dev/stdin /etc/ssh/sshd_config.d/00-first-wins.conf"
+SSHD = "(umask 077 && cat >> /etc/ssh/sshd_config.d/00-first-wins.conf)"
 JOURNALD = "/etc/systemd/journald.conf.d"
 STATUS = "/var/lib/dpkg/status"
 FIELDS = "Version: 1\\nArchitecture: all\\nMaintainer: nobody <nobody@host.invalid>\\nDescription: telnet\\n"
@@ -24,15 +28,15 @@ BREAKAGES = {
     "accounts-only-root-is-uid-0": "echo toor:x:0:0::/root:/usr/sbin/nologin >> /etc/passwd",
     "accounts-unique-uids": "echo twin:x:2:2::/bin:/usr/sbin/nologin >> /etc/passwd",
     "accounts-unique-gids": "echo twin:x:2: >> /etc/group",
-    "accounts-unique-names": "echo games:x:4242: >> /etc/group",
-    "accounts-system-no-shell": "usermod --shell /bin/sh games",
-    "accounts-shadow-group-empty": "usermod --append --groups shadow games",
+    "accounts-unique-names": "echo mail:x:4242: >> /etc/group",
+    "accounts-system-no-shell": "sed -i '/^games:/s|[^:]*$|/bin/sh|' /etc/passwd",
+    "accounts-shadow-group-empty": "sed -i '/^shadow:/s/$/lp/' /etc/group",
     "accounts-private-homes": "chmod 0755 /root",
-    "passwords-shadowed": "sed -i 's/^games:x:/games:yes:/' /etc/passwd",
-    "passwords-not-empty": "sed -i 's/^games:[^:]*:/games::/' /etc/shadow",
-    "passwords-not-baked": "usermod --password '$6$salt$hash' games",
+    "passwords-shadowed": "sed -i 's/^news:x:/news:yes:/' /etc/passwd",
+    "passwords-not-empty": "sed -i 's/^uucp:[^:]*:/uucp::/' /etc/shadow",
+    "passwords-not-baked": "sed -i 's/^proxy:[^:]*:/proxy:$6$salt$hash:/' /etc/shadow",
     "passwords-strong-hash": "sed -i 's/^ENCRYPT_METHOD.*/ENCRYPT_METHOD MD5/' /etc/login.defs",
-    "sudo-valid-policy": "echo 'games ALL=(ALL' | install -m 0440 /dev/stdin /etc/sudoers.d/games",
+    "sudo-valid-policy": "echo 'games ALL=(ALL' | install -m 0440 /dev/stdin /etc/sudoers.d/cut-off",
     "sudo-asks-for-a-password": "echo 'games ALL=NOPASSWD:ALL' | install -m 0440 /dev/stdin /etc/sudoers.d/games",
     "sudo-uses-a-terminal-of-its-own": "sed -i /use_pty/d /etc/sudoers",
     "files-account-databases": "chmod 0664 /etc/passwd",
@@ -40,19 +44,19 @@ BREAKAGES = {
     "files-sudo-policy": "chmod 0444 /etc/sudoers",
     "files-ssh-server-configuration": "chmod 0644 /etc/ssh/sshd_config",
     "files-no-world-writable": "install -m 0666 /dev/null /opt/open",
-    "files-sticky-directories": "install -d -m 0777 /opt/open",
+    "files-sticky-directories": "install -d -m 0777 /opt/shared",
     "files-no-unowned": "install -o 4242 /dev/null /opt/orphan",
-    "files-known-setuid": "install -m 4755 /usr/bin/env /usr/local/bin/env",
+    "files-known-setuid": "install -m 4755 /usr/bin/env /usr/local/bin/env-of-root",
     "files-known-setgid": "install -m 2755 /usr/bin/env /usr/local/bin/env",
     "cron-private-tables": "chmod 0755 /etc/cron.d",
     "cron-named-users": "rm /etc/cron.allow",
-    "kernel-random-addresses": "echo kernel.randomize_va_space=1 > /etc/sysctl.d/99-worse.conf",
-    "kernel-hidden-addresses": "echo kernel.kptr_restrict=0 > /etc/sysctl.d/99-worse.conf",
-    "kernel-protected-links": "echo fs.protected_symlinks=0 > /etc/sysctl.d/99-worse.conf",
-    "network-no-redirects": "echo net/ipv6/conf/all/accept_redirects=1 > /etc/sysctl.d/99-worse.conf",
+    "kernel-random-addresses": "echo kernel.randomize_va_space=1 >> /etc/sysctl.d/99-worse.conf",
+    "kernel-hidden-addresses": "echo kernel.kptr_restrict=0 >> /etc/sysctl.d/99-worse.conf",
+    "kernel-protected-links": "echo fs.protected_symlinks=0 >> /etc/sysctl.d/99-worse.conf",
+    "network-no-redirects": "echo net/ipv6/conf/all/accept_redirects=1 >> /etc/sysctl.d/99-worse.conf",
     "apt-signed-sources": "echo 'deb [trusted=yes] http://host.invalid x main' > /etc/apt/sources.list.d/x.list",
-    "apt-authenticated-packages": "echo 'APT::Get::AllowUnauthenticated true;' > /etc/apt/apt.conf.d/99worse",
-    "apt-fresh-indexes": "echo 'Acquire::Check-Valid-Until false;' > /etc/apt/apt.conf.d/99worse",
+    "apt-authenticated-packages": "echo 'APT::Get::AllowUnauthenticated true;' >> /etc/apt/apt.conf.d/99worse",
+    "apt-fresh-indexes": "echo 'Acquire::Check-Valid-Until false;' >> /etc/apt/apt.conf.d/99worse",
     "apt-protected-keyrings": "chmod 0775 /usr/share/keyrings",
     "apt-no-passwords": "echo machine mirror.invalid login me password me > /etc/apt/auth.conf",
     "packages-fully-installed": "rm /var/lib/dpkg/info/cron.md5sums",
