@@ -79,6 +79,8 @@ class Line:
         self._machine: Machine | None = None
         self._transport: paramiko.Transport | None = None
         self._shells: dict[str, Shell] = {}
+        self._spare: list[Shell] = []
+        """Those that answered beside others' commands: what was started in one may run for as long as it is open."""
         self._refused: set[str] = set()
         """Users whom sudo lets nobody become without a question."""
         self._turn, self._opening = threading.Lock(), threading.RLock()
@@ -125,9 +127,9 @@ class Line:
             self._turn.release()
 
     def _beside(self, command: str) -> Answer:
-        """Run a command in a shell of its own."""
+        """Run a command in a shell that nobody else uses, and leave that open: a gateway ends all that it started."""
         try:
-            shell = self._another()
+            shell = self._free()
         except MachineLostError:  # so nothing was sent yet
             with self._turn:
                 return self._run(command, afresh=True)
@@ -136,7 +138,8 @@ class Line:
         except MachineLostError as error:
             raise MachineLostError(f"the command was cut off: {error}") from error
         finally:
-            shell.close()
+            if not shell.closed:
+                self._spare.append(shell)
 
     def _run(self, command: str, *, afresh: bool) -> Answer:
         self.open()
@@ -210,6 +213,16 @@ class Line:
             transport.close()
             raise
 
+    def _free(self) -> Shell:
+        """Return a spare shell, or start one."""
+        while True:
+            try:
+                shell = self._spare.pop()
+            except IndexError:
+                return self._another()
+            if not shell.closed:
+                return shell
+
     def _another(self) -> Shell:
         """Start a shell on the connection that there is."""
         if self._transport is None:
@@ -220,12 +233,12 @@ class Line:
         """Close the connection; the next command opens another."""
         if self._transport is not None:
             self._transport.close()
-        self._transport, self._shells = None, {}
+        self._transport, self._shells, self._spare = None, {}, []
 
     def _connect(self) -> None:
         if self._transport is not None and self._transport.is_active():
             return
-        self._shells = {}
+        self._shells, self._spare = {}, []
         self.connections += 1
         if self.machine.transport is not None and self._transport is None:
             self._transport = self.machine.transport
@@ -244,9 +257,9 @@ class Line:
         try:
             shell = Shell(self._transport, start=start)
         except NoSessionError:
-            for other in self._shells.values():
+            for other in (*self._shells.values(), *self._spare):
                 other.close()
-            self._shells = {}
+            self._shells, self._spare = {}, []
             shell = _patiently(self._transport, start)
         self._shells[start] = shell
         return shell

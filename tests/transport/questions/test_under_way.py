@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from imagetest.transport.questions import under_way
 from imagetest.transport.questions.ahead import errands
 from imagetest.transport.questions.memory import LONG_SECONDS, Clock, Memory, Touched
 from imagetest.transport.questions.under_way import UnderWay
@@ -98,3 +99,20 @@ def test_what_another_process_changed_meanwhile_counts(waiting: Waiting) -> None
     waiting.under_way.await_one("uname -s")
 
     assert waiting.known("uname -s") is None
+
+
+def test_one_that_hangs_is_waited_for_until_nothing_was_heard_for_too_long(
+    waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither who needs it waits on, nor who is about to change the machine; the other answer counts."""
+    monkeypatch.setattr(under_way, "QUIET_SECONDS", 0.2)
+    waiting.under_way.thread = hanging = threading.Thread(target=threading.Event().wait, args=(5.0,), daemon=True)
+    hanging.start()
+    waiting.under_way.hear(1, HERE)
+    waiting.under_way.await_one("uname -s")
+    waiting.under_way.await_all()
+    waiting.clock.begin()
+
+    assert hanging.is_alive()
+    assert waiting.known("uname -s") is None
+    assert waiting.known("uname -m") == HERE
