@@ -86,6 +86,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def lean() -> Iterator[None]:
+    """Keep Hypothesis from every pytest that a test starts: users have none, and to import it takes a fifth of a run.
+
+    Here, and not when pytest begins: a worker of xdist is to have it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", f"{os.environ.get('PYTEST_ADDOPTS', '')} -p no:hypothesispytest")
+        yield
+
+
 @pytest.fixture(scope="session")
 def dockyard() -> Iterator[Dockyard]:
     """Give a place to build images in; it is empty again in the end."""

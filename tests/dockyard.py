@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 import re
@@ -24,7 +25,7 @@ set -e
 echo "$1" >/etc/apt/apt.conf.d/99-test
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends openssh-server systemd-sysv dbus >/dev/null
-rm -rf /etc/apt/apt.conf.d/99-test /etc/ssh/ssh_host_* /var/lib/apt/lists/*
+rm -rf /etc/apt/apt.conf.d/99-test /etc/ssh/ssh_host_* /var/lib/apt/lists/* /var/cache/apt/*
 """
 
 SSHD = 'CMD ["/bin/sh", "-c", "mkdir -p /run/sshd && exec /usr/sbin/sshd -D -e"]'
@@ -48,10 +49,11 @@ class Dockyard:
     def machine(self) -> str:
         """Return the same with systemd and an SSH server that has no host keys.
 
-        It takes longest to make, so that it stays, as the image does that scripts/base-image makes.
+        It takes longest to make, so that it stays, as the image does that scripts/base-image makes; another INSTALL
+        makes another.
         """
-        base = self.engine.images.get(self.plain)
-        tag = f"imagetest/tests-machine:{base.short_id.removeprefix('sha256:')}"
+        base = self.engine.images.get(self.plain).short_id.removeprefix("sha256:")
+        tag = f"imagetest/tests-machine:{base}-{hashlib.sha256(INSTALL.encode()).hexdigest()[:8]}"
         try:
             self.engine.images.get(tag)
         except ImageNotFound:
@@ -119,7 +121,7 @@ def install(*packages: str) -> str:
     script = (
         f"echo '{settings}' >/etc/apt/apt.conf.d/99-test && apt-get update -qq && DEBIAN_FRONTEND=noninteractive "
         f"apt-get install -qqy --no-install-recommends {' '.join(packages)} >/dev/null && "
-        "rm -rf /etc/apt/apt.conf.d/99-test /var/lib/apt/lists/*"
+        "rm -rf /etc/apt/apt.conf.d/99-test /var/lib/apt/lists/* /var/cache/apt/*"
     )
     return f"RUN echo {base64.b64encode(script.encode()).decode()} | base64 --decode | /bin/sh -eu"
 

@@ -107,8 +107,9 @@ class LiveHosts:
     def _host_key(self, container: Any) -> str:
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
-            done = container.exec_run(["cut", "-d ", "-f1,2", "/etc/ssh/ssh_host_ed25519_key.pub"])
-            if done.exit_code == 0 and b"Server listening" in container.logs():
+            if b"Server listening" in container.logs():  # before it does, a key may be there and not yet written
+                done = container.exec_run(["cut", "-d ", "-f1,2", "/etc/ssh/ssh_host_ed25519_key.pub"])
+                assert done.exit_code == 0, done.output.decode(errors="replace")
                 return str(done.output.decode().strip())
             time.sleep(0.1)
         raise AssertionError(container.logs().decode())
