@@ -22,25 +22,18 @@ import pytest
 from docker.errors import ImageNotFound
 
 from imagetest.model import codec
-from tests.dockyard import SSHD, SYSTEMD, Dockyard
+from tests.dockyard import SSHD, SYSTEMD, Dockyard, install
 from tests.suites.breakages import BREAKAGES, NEEDS_SYSTEMD
 
 ROOT = Path(__file__).parents[2]
 SUITE = ROOT / "suites" / "baseline"
 CONTROLS = frozenset(tomllib.loads((SUITE / "controls.toml").read_text()))
-INSTALL = """
-echo '{settings}' >/etc/apt/apt.conf.d/99-test
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends cron sudo >/dev/null
-rm /etc/apt/apt.conf.d/99-test
-"""
 
 pytestmark = pytest.mark.timeout(1200)
 REAL = pytest.mark.docker
 REPORTS = "reports"
 
 Statuses = dict[str, str]
-
 
 WIDTH = 9
 TABLE = sorted(BREAKAGES, key=lambda name: name not in NEEDS_SYSTEMD)  # these share a row, so that few images need it
@@ -54,10 +47,9 @@ GROUPS = {
 @pytest.fixture(scope="module")
 def images(dockyard: Dockyard) -> Iterator[dict[str, str]]:
     """Build a hardened image, with and without systemd, and the broken ones; give their ids by name."""
-    settings = subprocess.run([ROOT / "scripts" / "apt-settings"], check=True, capture_output=True, text=True).stdout
-    script = INSTALL.format(settings=settings.strip()) + Path(__file__).with_name("harden.sh").read_text()
-    encoded = base64.b64encode(script.encode()).decode()
-    hardened = dockyard.build("FROM {machine}", f"RUN echo {encoded} | base64 --decode | /bin/sh -eu", SSHD)
+    encoded = base64.b64encode(Path(__file__).with_name("harden.sh").read_bytes()).decode()
+    harden = f"RUN echo {encoded} | base64 --decode | /bin/sh -eu"
+    hardened = dockyard.build("FROM {machine}", install("cron", "sudo"), harden, SSHD)
 
     def build(name: str) -> str:
         return _built(dockyard, hardened, GROUPS[name])
