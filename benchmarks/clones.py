@@ -37,7 +37,9 @@ def main() -> None:
             return driver.boot(image, PLAN, resource=resource, access=access, progress=ignore)
 
         def clone(resource: str) -> Booted:
-            return driver.clone(image, PLAN, resource=resource, access=access, progress=ignore)
+            return driver.clone(
+                image, PLAN, resource=resource, access=access, progress=ignore, claim=lambda _name: None
+            )
 
         try:
             boots = [_seconds(driver, boot) for _ in range(asked.times)]

@@ -208,11 +208,21 @@ class Reattaching(Protocol):
 class Cloning(Protocol):
     """A driver that can have several instances go on from one booted state; not every one can."""
 
-    def clone(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+    def clone(
+        self,
+        image: Image,
+        plan: BootPlan,
+        *,
+        resource: str,
+        access: Access,
+        progress: Progress,
+        claim: Callable[[str], None],
+    ) -> Booted:
         """Make an instance called `resource` that has not booted: it goes on from where another one was ready.
 
         Its clock is right, its randomness its own; machine-id, boot-id, host key and keys are those of the other. Its
-        boot says that it is a clone. Raises BootError.
+        boot says that it is a clone. `claim` is called with the name of what it has to make for that, and keeps for
+        the clones to come, before it is made: `destroy` removes that too. Raises BootError.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -28,7 +28,8 @@ class Fleet:
         self._drivers = drivers
         self._up: dict[str, tuple[Driver, Booted | None]] = {}
         self._accesses: dict[str, Access] = {}
-        self._broken_off = False
+        self._broken_off: set[str] = set()
+        """How the names of what nobody waits for any more end; an empty string is the end of all."""
 
     def boot(self, image: Image, plan: BootPlan, progress: Progress, suffix: str = "") -> Booted:
         """Boot an image as it ships; `suffix` tells further instances of one image from the first.
@@ -45,8 +46,12 @@ class Fleet:
         """Have an instance go on from one booted state, where its driver can; else boot it. Raises BootError."""
 
         def start(driver: Driver, resource: str, access: Access) -> Booted:
-            make = driver.clone if isinstance(driver, Cloning) else driver.boot
-            return make(image, plan, resource=resource, access=access, progress=progress)
+            if not isinstance(driver, Cloning):
+                return driver.boot(image, plan, resource=resource, access=access, progress=progress)
+            return driver.clone(
+                image, plan, resource=resource, access=access, progress=progress,
+                claim=lambda besides: self._claim(driver, besides, image),
+            )  # fmt: skip
 
         return self._start(image, plan, suffix, start)
 
@@ -56,6 +61,10 @@ class Fleet:
             image, plan, "-rest" + suffix,
             lambda driver, resource, access: driver.rest(image, resource=resource, access=access),
         )  # fmt: skip
+
+    def called(self, image: Image, suffix: str = "") -> str:
+        """Return what an instance of an image is called, but for where it is."""
+        return f"imagetest-{self._run}-{image.name}{suffix}"
 
     def restart(self, booted: Booted, image: Image, plan: BootPlan, progress: Progress) -> Booted:
         """Reboot an instance; `booted` is of no more use then. Raises BootError when it does not come back."""
@@ -126,15 +135,16 @@ class Fleet:
         """
         return self._hold(self._up[resource][0], resource, lambda: self._earlier(resource), attach)
 
-    def break_off(self) -> None:
+    def break_off(self, suffixes: Collection[str] = ("",)) -> None:
         """End what another thread is booting: it fails soon then, and removes what is left of it itself.
 
-        What has not made its instance yet may do so still; whoever waits for it calls this again. Nothing boots after.
+        All of it, or what has one of some suffixes. What has not made its instance yet may do so still; whoever waits
+        for it calls this again. Nothing of the kind boots after.
         """
-        self._broken_off = True
+        self._broken_off |= set(suffixes)
         with interrupts.held():
             for resource, (driver, booted) in list(self._up.items()):
-                if booted is None:
+                if booted is None and self._is_broken_off(resource):
                     with suppress(LeakError):  # whoever removes it at last says so
                         driver.destroy(resource)
 
@@ -159,7 +169,7 @@ class Fleet:
         self, image: Image, plan: BootPlan, suffix: str, start: Callable[[Driver, str, Access], Booted]
     ) -> Booted:
         driver = self._drivers(image.kind if plan.driver == "auto" else plan.driver)
-        resource = f"imagetest-{self._run}-{image.name}{suffix}"
+        resource = self.called(image, suffix)
         if isinstance(driver, Placing):
             resource = f"{resource}@{driver.place(image)}"
         if isinstance(driver, Expiring):
@@ -178,17 +188,28 @@ class Fleet:
         self._up[resource] = (driver, None)
         try:
             access = self._accesses[resource] = make()
-            self._still_wanted()
-            booted = replace(start(access), brought=(access.user.public,))
+            self._still_wanted(resource)
+            booted = start(access)
+            booted = replace(booted, brought=booted.brought or (access.user.public,))
         except BaseException as error:
             self._abandon(resource, error)
             raise
         self._up[resource] = (driver, booted)
         return booted
 
-    def _still_wanted(self) -> None:
-        if self._broken_off:
-            raise BootError("the run came to its end before this could be booted")
+    def _claim(self, driver: Driver, resource: str, image: Image) -> None:
+        """Answer for what a driver makes besides an instance; it goes when the fleet is closed."""
+        self._still_wanted(resource)
+        with interrupts.held():
+            self._leases.take(driver.name, resource, image.name)
+            self._up[resource] = (driver, None)
+
+    def _still_wanted(self, resource: str) -> None:
+        if self._is_broken_off(resource):
+            raise BootError("this was broken off before it could be booted")
+
+    def _is_broken_off(self, resource: str) -> bool:
+        return resource.partition("@")[0].endswith(tuple(self._broken_off))
 
     def _abandon(self, resource: str, error: BaseException) -> None:
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,17 @@ from imagetest.transport.recorder import Evidence, Recorder
 
 WORKERS = 2
 """How many errands are run at the same time."""
+
+AGAIN_SECONDS = 0.5
+"""After which a boot that is to be broken off is looked for again: there may have been nothing to remove yet."""
+
+
+def broken_off(work: Iterable[Future[Any]], again: Callable[[], None]) -> None:
+    """Wait until no work is under way; `again`, which breaks it off, is called as long as there is any."""
+    coming = [one for one in work if not one.cancel()]
+    while wait(coming, timeout=0).not_done:
+        again()
+        wait(coming, timeout=AGAIN_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +68,11 @@ class Errands:
             raise brought.raised
         return brought.result
 
-    def end(self) -> None:
-        """Begin no more, and wait until none is under way: what they made can be removed then."""
+    def end(self, break_off: Callable[[], None] = lambda: None) -> None:
+        """Begin no more, break off what is under way, and wait until nothing is: what they made can be removed then."""
         pool, self._pool = self._pool, None
         if pool is not None:
+            broken_off(self._under_way.values(), break_off)
             pool.shutdown(wait=True, cancel_futures=True)
         self._under_way.clear()
         self._fetched.clear()

@@ -23,6 +23,7 @@ from imagetest.pipeline.rebake import Rebakes
 from imagetest.pipeline.reuse import Reuse
 from imagetest.pipeline.verify import Verification
 from imagetest.ports import Booted, Driver, Progress
+from imagetest.pytest_plugin.errands import broken_off
 from imagetest.pytest_plugin.handover import Handover, Handovers
 from imagetest.pytest_plugin.throwaways import Throwaways
 from imagetest.transport.backend import REST, Switchboard
@@ -31,10 +32,6 @@ from imagetest.transport.shell import Shell
 
 AT_ONCE = 4
 """Images that are booted side by side for the workers of pytest-xdist, which run their tests side by side."""
-
-
-AGAIN_SECONDS = 0.5
-"""After which a boot that is to be broken off is looked for again: there may have been nothing to remove yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,15 +171,28 @@ class Machines:
         opened: Booted | None = None
         with ThreadPoolExecutor(max_workers=1) as pool:
             resting = pool.submit(self.fleet.rest, image, plan) if rest else None
-            booted = (self._reuse or self.fleet).boot(image, plan, self._progress)
+            try:
+                booted = (self._reuse or self.fleet).boot(image, plan, self._progress)
+            except BaseException:
+                doomed = [self.fleet.called(image, "-rest")]
+                broken_off([resting] if resting is not None else [], lambda: self.fleet.break_off(doomed))
+                raise
             with suppress(ImagetestError):  # the checks that ask for it hear why, and no others
                 opened = resting.result() if resting is not None else None
         return Up(booted=booted, rest=opened, seconds=time.monotonic() - clock)
 
     def boot_all(self) -> None:
         """Boot every image, and tell the workers where they answer."""
+        boots = list[Future[bool]]()
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-            list(pool.map(self.boot, [*self.verifications]))
+            try:
+                boots += (pool.submit(self.boot, name) for name in [*self.verifications])
+                wait(boots)
+            except BaseException:
+                broken_off(boots, self.fleet.break_off)
+                raise
+        for boot in boots:
+            boot.result()
         Handovers(
             machines={
                 name: Handover(
@@ -267,9 +277,7 @@ class Machines:
     def close(self) -> list[LeakError]:
         """Remove whatever is still there, let go of the drivers, and return what could not be removed."""
         self.fleet.break_off()
-        coming = [one for one in self._coming.values() if not one.cancel()]
-        while wait(coming, timeout=AGAIN_SECONDS).not_done:
-            self.fleet.break_off()
+        broken_off(self._coming.values(), self.fleet.break_off)
         self._ahead.shutdown()
         leaks = self._own.close() if self._own is not None else []
         leaks += self.fleet.close()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
@@ -18,6 +18,7 @@ from imagetest.config import wiring
 from imagetest.config.settings import Settings
 from imagetest.config.targets import Target
 from imagetest.errors import ImagetestError, LeakError, MachineLostError
+from imagetest.execute.interrupts import interrupts
 from imagetest.model.drift import Allowance, Drift
 from imagetest.model.image import Image
 from imagetest.model.instance import Boot
@@ -29,7 +30,7 @@ from imagetest.pipeline.snapshot import take
 from imagetest.policy import drift as judge
 from imagetest.policy.wording import unread_words, words
 from imagetest.ports import Booted, Progress
-from imagetest.pytest_plugin.errands import Errands
+from imagetest.pytest_plugin.errands import Errands, broken_off
 from imagetest.transport.backend import Backend, Switchboard
 from imagetest.transport.line import Machine, reached
 from imagetest.transport.shell import Answer
@@ -88,6 +89,11 @@ class Throwaway:
         """testinfra's host: what runs on it is evidence as well."""
 
     @property
+    def brought(self) -> tuple[str, ...]:
+        """Return the public keys that were placed in it for the run."""
+        return self._booted.brought
+
+    @property
     def boot(self) -> Boot:
         """Return how it came up last."""
         return self._booted.boot
@@ -144,30 +150,56 @@ class Throwaways:
         self._errands = Errands(switchboard.recorder)
         self._known: set[str] = set()
         """The names of all there ever were."""
+        self._booting: dict[str, str] = {}
+        """Which image each of those is of that come up just now, by how their names end."""
 
     def boot(self, name: str, *wishes: Wish) -> tuple[Throwaway, ...]:
-        """Boot several at once. Raises the first error, once all have come up or failed; then none is left."""
+        """Boot several at once. Raises the first error, once all have come up or failed; then none is left.
+
+        Whatever keeps this thread from waiting, such as an interrupt, breaks them all off.
+        """
+        wished = {f"-{wish.label}-{next(self._numbers)}": wish for wish in wishes}
+        attempts = list[Future[Throwaway]]()
         with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
-            attempts = [pool.submit(self._boot, name, wish, next(self._numbers)) for wish in wishes]
-        made = [attempt.result() for attempt in attempts if attempt.exception() is None]
-        self._up |= {one.name: one for one in made}
-        self._known |= {one.name for one in made}
+            try:
+                attempts += (pool.submit(self._boot, name, wish, suffix) for suffix, wish in wished.items())
+                wait(attempts)
+            except BaseException:
+                with interrupts.held(), suppress(LeakError):  # the fleet says at its end what is still there
+                    broken_off(attempts, lambda: self.fleet.break_off(wished))
+                    self.destroy(self._took(attempts))
+                raise
+        made = self._took(attempts)
         for attempt in attempts:
             if attempt.exception() is not None:
                 self.destroy(made)
                 attempt.result()
+        return made
+
+    def _took(self, attempts: Iterable[Future[Throwaway]]) -> tuple[Throwaway, ...]:
+        """Return what came up, and is there from now on."""
+        made = [one.result() for one in attempts if not one.cancelled() and one.exception() is None]
+        self._up |= {one.name: one for one in made}
+        self._known |= {one.name for one in made}
         return tuple(made)
 
-    def _boot(self, name: str, wish: Wish, number: int) -> Throwaway:
+    def _boot(self, name: str, wish: Wish, suffix: str) -> Throwaway:
+        self._booting[suffix] = name
+        try:
+            return self._come_up(name, wish, suffix)
+        finally:
+            self._booting.pop(suffix, None)
+
+    def _come_up(self, name: str, wish: Wish, suffix: str) -> Throwaway:
         image = replace(wish.image or self.image(name), name=name)
-        plan, suffix = wish.plan(self.target(name).plan), f"-{wish.label}-{number}"
+        plan = wish.plan(self.target(name).plan)
         if wish.rest:
             booted = self.fleet.rest(image, plan, suffix)
         elif wish.clone:
             booted = self.fleet.clone(image, plan, self.progress, suffix)
         else:
             booted = self.fleet.boot(image, plan, self.progress, suffix)
-        return Throwaway(self, f"{name}+{wish.label}-{number}", image, plan, booted)
+        return Throwaway(self, f"{name}+{suffix[1:]}", image, plan, booted)
 
     def has(self, name: str) -> bool:
         """Say whether a name is one of theirs."""
@@ -211,30 +243,47 @@ class Throwaways:
 
     def dismiss(self, name: str) -> None:
         """Remove what an image's checks booted and baked, once the last of them has run. Raises LeakError."""
-        self._errands.end()
+        self._errands.end(lambda: self._abandon(name))
         self._shared = {key: value for key, value in self._shared.items() if key[0] != name}
         self.destroy([one for one in self._up.values() if one.name.partition("+")[0] == name])
         self._rebakes.discard(name)
 
     def close(self) -> list[LeakError]:
-        """Forget all; the fleet removes what is still up. Return what could not be removed."""
-        self._errands.end()
+        """Break off what comes up, and forget all; the fleet removes what is still up.
+
+        Return what could not be removed.
+        """
+        self._errands.end(self._abandon)
         self._shared, self._up = {}, {}
         return self._rebakes.close()
+
+    def _abandon(self, name: str = "") -> None:
+        """End what comes up of one image, or of all, for checks that will not run; and what is up, which they ask."""
+        self.fleet.break_off([one for one, of in list(self._booting.items()) if of == name] if name else [""])
+        with suppress(LeakError):  # the fleet says at its end what is still there
+            self.destroy([one for one in list(self._up.values()) if name in {"", one.name.partition("+")[0]}])
 
     def snapshot(self, host: Host, scope: Scope | None = None) -> Snapshot:
         """Return the state of any machine of this run."""
         name = host.backend.get_hostname()
+        wanted = scope or self.settings.scope
+        if name in self._up:
+            wanted = replace(wanted, brought=(*wanted.brought, *self._up[name].brought))
         shell = self._switchboard.line(name).shell()
         try:
-            return take(shell, wiring.collectors(), subject=name, scope=scope or self.settings.scope)
+            return take(shell, wiring.collectors(), subject=name, scope=wanted)
         finally:
             shell.close()
 
     def side_by_side(self, *hosts: Host, scope: Scope | None = None) -> tuple[Snapshot, ...]:
         """Return the states of several machines, asked at the same time."""
         with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
-            return tuple(pool.map(lambda host: self.snapshot(host, scope), hosts))
+            try:
+                return tuple(pool.map(lambda host: self.snapshot(host, scope), hosts))
+            except BaseException:
+                for host in hosts:
+                    self.hang_up(host.backend.get_hostname())  # nobody waits for what is asked there
+                raise
 
     def drift(self, left: Snapshot, right: Snapshot, allow: Iterable[Allowance] = ()) -> Drift:
         """Return what differs between two states; nothing fails, and it is no evidence."""

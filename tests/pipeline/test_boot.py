@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -205,6 +205,9 @@ def test_a_run_has_no_more_of_one_instance_than_one(harbour: Harbour) -> None:
     assert harbour.remains() == []
 
 
+STATE = "imagetest-state-of-the-fake"
+
+
 class CloningDriver(FakeDriver):
     """A fake that can clone, and notes what it was asked for."""
 
@@ -212,7 +215,19 @@ class CloningDriver(FakeDriver):
         super().__init__()
         self.cloned: list[str] = []
 
-    def clone(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+    def clone(
+        self,
+        image: Image,
+        plan: BootPlan,
+        *,
+        resource: str,
+        access: Access,
+        progress: Progress,
+        claim: Callable[[str], None],
+    ) -> Booted:
+        if not self.cloned:
+            claim(STATE)
+            self.images[STATE] = image.digest
         self.cloned.append(resource)
         return self.boot(image, plan, resource=resource, access=access, progress=progress)
 
@@ -223,12 +238,39 @@ def test_a_clone_is_asked_of_a_driver_that_can_and_leaves_nothing(harbour: Harbo
     fleet = Fleet(run="run", leases=harbour.leases, folder=tmp_path / "keys", drivers=lambda _name: driver)
     up = fleet.clone(harbour.image, BootPlan(driver="fake"), ignore, "-twin")
     answer = ask(up, "echo here")
-    leased = [lease.resource for lease in harbour.leases]
+    leased = {lease.resource for lease in harbour.leases}
     fleet.destroy(up.instance.id)
+    kept = [lease.resource for lease in harbour.leases]
 
-    assert driver.cloned == leased == [f"{WEB}-twin"]
+    assert leased == {*driver.cloned, STATE} == {f"{WEB}-twin", STATE}
     assert answer == (0, b"here\n", b"")
+    assert kept == [STATE]
+    assert fleet.close() == []
     assert (driver.up, list(harbour.leases)) == (frozenset(), [])
+
+
+def test_what_a_clone_is_of_is_not_made_without_a_lease(harbour: Harbour, tmp_path: Path) -> None:
+    driver = CloningDriver()
+    driver.images["web:1"] = "content"
+    fleet = Fleet(run="run", leases=harbour.leases, folder=tmp_path / "keys", drivers=lambda _name: driver)
+    fleet.break_off()
+
+    with pytest.raises(BootError, match="broken off"):
+        fleet.clone(harbour.image, BootPlan(driver="fake"), ignore, "-twin")
+    assert STATE not in driver.images
+    assert list(harbour.leases) == []
+
+
+def test_what_is_broken_off_by_its_name_is_that_alone(harbour: Harbour) -> None:
+    harbour.fleet.break_off(["-unwanted-2"])
+    plan = BootPlan(driver="fake")
+
+    with pytest.raises(BootError, match="broken off"):
+        harbour.fleet.boot(harbour.image, plan, ignore, "-unwanted-2")
+    up = harbour.fleet.boot(harbour.image, plan, ignore, "-unwanted-22")
+    assert harbour.driver.up == {up.instance.id}
+    assert harbour.fleet.close() == []
+    assert harbour.remains() == []
 
 
 def test_where_a_driver_cannot_clone_it_boots(harbour: Harbour) -> None:

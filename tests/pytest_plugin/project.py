@@ -109,6 +109,11 @@ class Running:
         """Return what it has written until now."""
         return "".join(self._letters)
 
+    @property
+    def alive(self) -> bool:
+        """Say whether it runs."""
+        return self._child.poll() is None
+
     def await_text(self, text: str) -> None:
         """Wait until it has written something."""
         while text not in self.text:

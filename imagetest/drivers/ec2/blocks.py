@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,10 @@ class Snapshot:
         self.bytes = 0
         """How many bytes that was."""
 
-    def copy(self, path: Path) -> None:
+    def copy(self, path: Path, *, alive: Callable[[], None] = interrupts.checkpoint) -> None:
         """Write it to a new file as large as the volume, with holes where it has no blocks.
 
+        `alive` is called after each block, and what it raises breaks it off.
         Raises EngineError for what AWS refuses or does not send whole, and StorageError where the file has no room.
         """
         try:
@@ -60,7 +61,7 @@ class Snapshot:
                 try:
                     for page in self._pages():
                         file.truncate(page["VolumeSize"] * GIB)
-                        self._read(page, file.fileno(), pool)
+                        self._read(page, file.fileno(), pool, alive)
                 except BaseException:
                     pool.shutdown(cancel_futures=True)
                     raise
@@ -90,7 +91,9 @@ class Snapshot:
             found: dict[str, Any] = self._ebs.list_snapshot_blocks(SnapshotId=self._id, MaxResults=most, **after)
         return found
 
-    def _read(self, page: dict[str, Any], file: int, pool: ThreadPoolExecutor) -> None:
+    def _read(
+        self, page: dict[str, Any], file: int, pool: ThreadPoolExecutor, alive: Callable[[], None]
+    ) -> None:  # fmt: skip
         """Read all the blocks of a page into a file."""
         size = int(page["BlockSize"])
 
@@ -104,7 +107,7 @@ class Snapshot:
         for one in waiting:
             self.bytes += one.result()
             self.blocks += 1
-            interrupts.checkpoint()
+            alive()
 
     def _block(self, index: int, token: str, size: int) -> bytes:
         """Return one block, once it is what its checksum says."""

@@ -63,7 +63,8 @@ class Ec2Driver:
     def __init__(self) -> None:
         self._clients: dict[str, Any] = {}
         self._known: dict[str, _Known] = {}
-        self._rests: dict[str, Rest] = {}
+        self._rests: dict[str, Rest | None] = {}
+        """What was opened at rest, or was to be: for that nothing was ever made in the account."""
         self._lock = threading.Lock()
 
     def place(self, image: Image) -> str:
@@ -132,6 +133,7 @@ class Ec2Driver:
 
     def rest(self, image: Image, *, resource: str, access: Access) -> Booted:
         """Open a copy of what its root device's snapshot holds; no instance is started, and it has no network."""
+        self._rests[resource] = None
         region, ami_id = amis.parse(image.reference)
         ami = amis.look(self._client(region), region, ami_id)
         _unchanged(ami, image)
@@ -142,11 +144,12 @@ class Ec2Driver:
 
     def destroy(self, resource: str) -> None:
         """Terminate an instance and remove what was made for it, in this process or in one that is gone."""
-        rest = self._rests.pop(resource, None)
+        at_rest, rest = resource in self._rests, self._rests.get(resource)
         if rest is not None:
             rest.end()
-        place.remove(resource)  # what an earlier process had open at rest
-        if rest is not None:
+        place.remove(resource)  # what is being opened at rest, or an earlier process had open
+        if at_rest:
+            self._rests[resource] = None
             return
         known = self._known.get(resource)
         for close in known.close if known is not None else ():

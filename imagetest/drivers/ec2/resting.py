@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imagetest.drivers.ec2.amis import Ami
 from imagetest.drivers.ec2.blocks import Snapshot
-from imagetest.drivers.held.rest import Rest
+from imagetest.drivers.held.rest import Alive, Rest
 from imagetest.errors import EngineError
 from imagetest.execute import aws
 from imagetest.ports import Access
@@ -32,9 +32,9 @@ def open_root(ami: Ami, *, resource: str, access: Access) -> tuple[Rest, str]:
     ebs = aws.client("ebs", ami.region)
     snapshot = Snapshot(ebs, identity)
 
-    def fill(path: Path) -> None:
+    def fill(path: Path, alive: Alive) -> None:
         try:
-            snapshot.copy(path)
+            snapshot.copy(path, alive=alive)
         except aws.RefusedError as error:
             if error.code not in DENIED:
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,9 @@ from imagetest.errors import ProcessError
 from imagetest.execute import process
 
 START_SECONDS = 20.0
+
+KILLED = -9
+"""The exit code of what was killed, as subprocess has it."""
 
 GRACE_SECONDS = 10.0
 """How long a keeper may take to end its machine and to remove the folder."""
@@ -29,6 +33,8 @@ class Hold:
         self._child = process.piped(
             sys.executable, "-I", "-S", program, str(folder), *argv, cwd=folder, env={"PATH": os.environ["PATH"]}
         )
+        self._reading = threading.Lock()
+        """Nobody else's file has the number of one that is being read and was closed."""
         self._heard = b""
         self._code: int | None = None
         deadline = time.monotonic() + START_SECONDS
@@ -64,7 +70,10 @@ class Hold:
         self._close()
 
     def end(self) -> None:
-        """End a machine, with its folder; one that was let go of is somebody else's to end."""
+        """End a machine, with its folder; one that was let go of is somebody else's to end.
+
+        Another thread may wait for something of the machine: it hears that it has ended.
+        """
         if self._child.stdin is not None:
             with suppress(OSError):
                 self._child.stdin.close()
@@ -72,19 +81,22 @@ class Hold:
             self._child.kill()  # the kernel kills the machine then
             self._child.wait()
         self._close()
+        if self._code is None:
+            self._code = KILLED
 
     def _listen(self, seconds: float) -> bool:
         """Hear more of what the keeper says; say whether there was anything."""
-        stream = self._child.stdout
-        if stream is None or stream.closed or not select.select([stream], [], [], seconds)[0]:
-            return False
-        said = os.read(stream.fileno(), 4096)
+        with self._reading:
+            stream = self._child.stdout
+            if stream is None or stream.closed or not select.select([stream], [], [], seconds)[0]:
+                return False
+            said = os.read(stream.fileno(), 4096)
         self._heard += said
         for line in self._heard.splitlines():
             if line.startswith(b"ended "):
                 self._code = int(line.split()[1])
         if not said and self._code is None and b"started\n" in self._heard:
-            self._code = -9  # the keeper was killed, and its machine with it
+            self._code = KILLED  # the keeper was killed, and its machine with it
         return bool(said)
 
     def _complaint(self) -> str:
@@ -93,7 +105,8 @@ class Hold:
         return self._child.stderr.read().decode(errors="replace").strip()[-300:]
 
     def _close(self) -> None:
-        for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
+        with self._reading:
+            for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
+                if stream is not None:
+                    with suppress(OSError):
+                        stream.close()

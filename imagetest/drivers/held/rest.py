@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from imagetest.drivers.held import inside, place
@@ -59,6 +60,10 @@ exit 1
 """What runs in namespaces of its own: its mounts, and the loop device below them, go with it."""
 
 
+Alive = Callable[[], None]
+"""Raises what a long piece of work is to be broken off by, when nobody wants it any more."""
+
+
 class Rest:
     """A disk that is open at rest."""
 
@@ -67,9 +72,10 @@ class Rest:
         self._gateway = gateway
 
     @classmethod
-    def open(cls, resource: str, access: Access, fill: Callable[[Path], None]) -> Rest:
+    def open(cls, resource: str, access: Access, fill: Callable[[Path, Alive], None]) -> Rest:
         """Open the disk whose raw copy `fill` writes. Raises EngineError where this machine cannot, and what it does.
 
+        While it writes, `fill` calls what it is given: that raises once the disk was destroyed or the run interrupted.
         Only what is made of `resource` beforehand is to be held against interrupts: `fill` may take long.
         """
         if os.geteuid():
@@ -81,7 +87,7 @@ class Rest:
             folder = place.make(resource)
             hold = Hold(folder, ["unshare", *spaces, "/bin/sh", "-c", SCRIPT])
         try:
-            fill(folder / COPY)
+            fill(folder / COPY, partial(_wanted, hold))
             _mount(hold)
             program = (sys.executable, "-I", "-S", str(Path(inside.__file__)), _first(folder), str(folder / ROOT))
             executor = LocalExecutor(folder, before=program, env=ENVIRONMENT)
@@ -123,9 +129,14 @@ def partitions(raw: Path) -> tuple[int, ...]:
     return tuple(one["start"] * SECTOR for one in json.loads(done.stdout)["partitiontable"].get("partitions", []))
 
 
-def _mount(hold: Hold) -> None:
+def _wanted(hold: Hold) -> None:
     if hold.ended() is not None:
         raise EngineError(f"the disk was closed before it was open: {hold.said() or 'its keeper has gone'}")
+    interrupts.checkpoint()
+
+
+def _mount(hold: Hold) -> None:
+    _wanted(hold)
     offsets, draft = hold.folder / OFFSETS, hold.folder / (OFFSETS + ".new")
     draft.write_text(" ".join(str(one) for one in partitions(hold.folder / COPY)))
     draft.replace(offsets)

@@ -101,16 +101,22 @@ def save(machine: Machine, up: Booted, access: Access) -> State:
             entry.settimeout(SAVE_SECONDS)
             entry.bind(str(machine.folder / ENTRY))
             entry.listen(1)
-            writer = threading.Thread(target=_write, args=(entry, machine.folder / STATE), daemon=True)
-            writer.start()
+            writer = _Writer(entry, machine.folder / STATE)
             monitor.ask("stop")
             monitor.ask("migrate-set-parameters", **{"max-bandwidth": FASTEST})
             monitor.ask("migrate", uri=f"unix:{ENTRY}")
-            _until(lambda: monitor.ask("query-migrate").get("status"), "completed", ("failed", "cancelled"), machine)
-            writer.join(SAVE_SECONDS)
+            try:
+                _until(
+                    lambda: monitor.ask("query-migrate").get("status"), "completed", ("failed", "cancelled"), machine
+                )  # fmt: skip
+            except EngineError:
+                writer.whole()  # it may know why
+                raise
+            writer.whole()
             monitor.ask("quit")
     except (OSError, EngineError) as error:
-        raise BootError(f"the state of a machine cannot be saved: {error}") from error
+        hint = error.hint if isinstance(error, EngineError) else ""
+        raise BootError(f"the state of a machine cannot be saved: {error}", hint=hint) from error
     return State(folder=machine.folder, argv=machine.argv, access=access, booted=up)
 
 
@@ -168,8 +174,9 @@ def come_up(
         notes=(*before.notes, f"a clone, which did not boot: it went on from a state {before.ready_seconds:.0f} s old"),
     )  # fmt: skip
     instance = Instance(id=resource, name=image.name, address=address, login=login.command(address, access))
-    brought = state.booted.brought
-    return Booted(instance=instance, boot=boot, transport=transport, keep=machine.let_go, brought=brought)
+    return Booted(
+        instance=instance, boot=boot, transport=transport, keep=machine.let_go, brought=(access.user.public,)
+    )  # fmt: skip
 
 
 def _renew(transport: paramiko.Transport, plan: BootPlan) -> None:
@@ -206,8 +213,33 @@ def _until(ask: Callable[[], object], wanted: str, never: tuple[str, ...], machi
         time.sleep(PAUSE_SECONDS)
 
 
-def _write(entry: socket.socket, path: Path) -> None:
-    with entry.accept()[0] as sender, path.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        while chunk := sender.recv(CHUNK):
-            file.write(chunk)
+class _Writer(threading.Thread):
+    """Writes what QEMU hands over to a file."""
+
+    def __init__(self, entry: socket.socket, path: Path) -> None:
+        super().__init__(name="saving", daemon=True)
+        self._entry = entry
+        self._path = path
+        self._error: OSError | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Write all that comes."""
+        try:
+            with self._entry.accept()[0] as sender, self._path.open("wb") as file:
+                os.fchmod(file.fileno(), 0o600)
+                while chunk := sender.recv(CHUNK):
+                    file.write(chunk)
+        except OSError as error:
+            self._error = error
+
+    def whole(self) -> None:
+        """Wait for the end of the file. Raises EngineError when not all of it could be written."""
+        self.join(SAVE_SECONDS)
+        if self.is_alive():
+            raise EngineError(f"its memory was not written within {SAVE_SECONDS:.0f} seconds")
+        if self._error is not None:
+            raise EngineError(
+                f"its memory cannot be written: {self._error.strerror or self._error}",
+                hint=f"make room below {place.ROOM}",
+            ) from self._error

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -105,7 +106,16 @@ class QemuDriver:
         disk.overlay(layers[0], folder / command.OVERLAY)
         return self._come_up(image, plan, resource, access, progress)
 
-    def clone(self, image: Image, plan: BootPlan, *, resource: str, access: Access, progress: Progress) -> Booted:
+    def clone(
+        self,
+        image: Image,
+        plan: BootPlan,
+        *,
+        resource: str,
+        access: Access,
+        progress: Progress,
+        claim: Callable[[str], None],
+    ) -> Booted:
         """Have a machine go on from where one of this image, booted by this plan, was ready; the first call boots that.
 
         The keys are those of that boot, and so `access` is of no use.
@@ -113,22 +123,26 @@ class QemuDriver:
         del access
         _understood(plan)
         with self._cloning:  # of several side by side, one boots
-            state = self._states.get((image.digest, plan)) or self._state(image, plan, progress, wanted=resource)
+            state = self._states.get((image.digest, plan))
+            state = state or self._state(image, plan, progress, wanted=resource, claim=claim)
         clock = time.monotonic()
         with interrupts.held():
             machine, own = clones.start(state, plan, resource)
             self._machines[resource], self._keys[resource] = machine, own
         return clones.come_up(state, machine, own, image, plan, resource=resource, clock=clock)
 
-    def _state(self, image: Image, plan: BootPlan, progress: Progress, *, wanted: str) -> clones.State:
+    def _state(
+        self, image: Image, plan: BootPlan, progress: Progress, *, wanted: str, claim: Callable[[str], None]
+    ) -> clones.State:
         """Boot a machine and save its state, which is kept until the driver is closed or its process ends.
 
         Whoever destroys the instance that is `wanted` of it meanwhile ends the boot.
         """
         layers = self._layers(image)
         resource = self._awaited[wanted] = f"imagetest-state-{secrets.token_hex(6)}"
-        folder = place.make(resource)
         try:
+            claim(resource)
+            folder = place.make(resource)
             access = clones.make_keys(folder)
             disk.overlay(layers[0], folder / command.OVERLAY)
             up = self._come_up(image, plan, resource, access, progress)
@@ -191,6 +205,7 @@ class QemuDriver:
         if (rest := self._rests.pop(resource, None)) is not None:
             rest.end()
         self._keys.pop(resource, None)
+        self._states = {what: one for what, one in self._states.items() if one.folder != place.of(resource)}
         place.remove(resource)
 
     def discard(self, reference: str) -> None:
@@ -216,9 +231,8 @@ class QemuDriver:
 
     def close(self) -> None:
         """Remove the states that clones were made of; a machine ends with this process, or when it is destroyed."""
-        for state in self._states.values():
+        for state in list(self._states.values()):
             self.destroy(state.folder.name)
-        self._states.clear()
 
     def _layers(self, image: Image) -> tuple[disk.Layer, ...]:
         """Return what an image is made of, once it is clear that it is still that."""

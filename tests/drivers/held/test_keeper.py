@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -214,3 +215,15 @@ def test_what_a_program_left_that_ended_stays_with_the_run_and_goes_with_it(name
 
     assert (heard, there) == (b"up\n", True)
     assert gone(place.of(name), noted)
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_who_waits_for_a_machine_hears_that_it_was_ended_in_another_thread(name: str, asked_before: bool) -> None:  # noqa: FBT001
+    hold = Hold(place.make(name), SLEEPS)
+    before = hold.ended() if asked_before else None
+    ending = threading.Thread(target=hold.end)
+    ending.start()
+    ending.join()
+
+    assert before is None
+    assert hold.ended() == -9

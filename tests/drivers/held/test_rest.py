@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from imagetest.drivers.held import place
-from imagetest.drivers.held.rest import COPY, Rest
+from imagetest.drivers.held.rest import COPY, Alive, Rest
 from imagetest.errors import EngineError, StorageError
+from imagetest.execute.interrupts import interrupts
 from imagetest.testing.contracts import make_access
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root opens a disk at rest")
@@ -25,7 +29,7 @@ from imagetest.drivers.held.rest import Rest
 from imagetest.testing.contracts import make_access
 name, room, keys, disk, slowly = sys.argv[1:]
 place.ROOM = Path(room)
-def fill(path):
+def fill(path, alive):
     path.write_bytes(Path(disk).read_bytes())
     if slowly == "slowly":
         print("half", flush=True)
@@ -77,7 +81,7 @@ def test_it_goes_when_its_run_is_killed(name: str, room: Path, disk: Path, how: 
 
 
 def test_a_copy_that_fails_leaves_nothing(name: str, tmp_path: Path) -> None:
-    def fill(path: Path) -> None:
+    def fill(path: Path, _alive: Alive) -> None:
         path.write_bytes(b"half")
         raise StorageError("no room")
 
@@ -89,4 +93,48 @@ def test_a_copy_that_fails_leaves_nothing(name: str, tmp_path: Path) -> None:
 
 def test_one_that_is_removed_while_it_is_copied_is_one_clear_line(name: str, tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="closed before it was open"):
-        Rest.open(name, make_access(tmp_path / "keys"), lambda _path: place.remove(name))
+        Rest.open(name, make_access(tmp_path / "keys"), lambda _path, _alive: place.remove(name))
+
+
+def test_a_copy_that_is_broken_off_stops_at_its_next_block(name: str, tmp_path: Path) -> None:
+    half, removed, blocks = threading.Event(), threading.Event(), list[int]()
+
+    def fill(path: Path, alive: Alive) -> None:
+        with path.open("wb") as file:
+            for number in range(100):
+                alive()
+                blocks.append(file.write(bytes(4096)))
+                if number == 2:
+                    half.set()
+                    removed.wait(20)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        opening = pool.submit(Rest.open, name, make_access(tmp_path / "keys"), fill)
+        assert half.wait(20)
+        place.remove(name)
+        removed.set()
+
+        with pytest.raises(EngineError, match="closed before it was open"):
+            opening.result()
+    assert len(blocks) == 3
+    assert not place.of(name).exists()
+
+
+def test_an_interrupt_that_is_held_back_breaks_a_copy_off(name: str, tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def fill(path: Path, alive: Alive) -> None:
+        for _ in range(100):
+            alive()
+            written.append(path.write_bytes(b"block"))
+            os.kill(os.getpid(), signal.SIGINT)
+
+    interrupts.install()
+    try:
+        with pytest.raises(KeyboardInterrupt), interrupts.held():
+            Rest.open(name, make_access(tmp_path / "keys"), fill)
+    finally:
+        interrupts.restore()
+
+    assert written == [5]
+    assert not place.of(name).exists()

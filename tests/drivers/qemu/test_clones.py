@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -33,9 +33,12 @@ class Clones:
     driver: QemuDriver
     image: Image
     access: Access
+    claimed: list[str] = field(default_factory=list)
 
     def make(self, resource: str) -> Booted:
-        return self.driver.clone(self.image, PATIENT, resource=resource, access=self.access, progress=ignore)
+        return self.driver.clone(
+            self.image, PATIENT, resource=resource, access=self.access, progress=ignore, claim=self.claimed.append
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +131,7 @@ class TestClone(DriverContract):
         before = own_states()
         with ThreadPoolExecutor(max_workers=1) as pool:
             waiting = pool.submit(
-                fresh.clone, image, PATIENT, resource=resource, access=access, progress=ignore
+                fresh.clone, image, PATIENT, resource=resource, access=access, progress=ignore, claim=lambda _name: None
             )  # fmt: skip
             deadline = time.monotonic() + 30
             while not (new := [one for one in own_states() if one not in before]):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagetest.drivers.qemu import QemuDriver, disk
-from imagetest.errors import EngineError
+from imagetest.errors import EngineError, ProcessError
 from imagetest.execute import process
 from imagetest.model.plan import BootPlan
 from imagetest.testing.contracts import ignore, make_access
@@ -133,3 +133,34 @@ def test_a_disk_of_one_run_goes_with_the_folder_that_it_was_alone_in(driver: Qem
 
     assert not alone.parent.exists()
     assert [*beside.parent.iterdir()] == [other]
+
+
+def test_a_copy_that_is_broken_off_ends_at_once(tmp_path: Path) -> None:
+    """Long before its end: it would be as large as its disk then, and qemu-img would have gone by itself."""
+    path, copied = tmp_path / "web.raw", tmp_path / "copy.raw"
+    path.write_bytes(b"x" * (1 << 28))
+    looked: list[bool] = []
+
+    def alive() -> None:
+        looked.append(copied.exists())
+        if looked[-1]:
+            raise EngineError("nobody wants it any more")
+
+    disk.LOOK_SECONDS, before = 0.001, disk.LOOK_SECONDS
+    try:
+        with pytest.raises(EngineError, match="nobody wants it any more"):
+            disk.raw(disk.layers(path)[0], copied, alive)
+    finally:
+        disk.LOOK_SECONDS = before
+    running = [one.read_bytes() for one in Path("/proc").glob("[0-9]*/cmdline") if one.exists()]
+
+    assert looked[-1]
+    assert not any(str(copied).encode() in one for one in running)
+    assert copied.stat().st_blocks * 512 < path.stat().st_size
+
+
+def test_a_disk_that_cannot_be_copied_says_why(tmp_path: Path) -> None:
+    layer = disk.layers(make(tmp_path / "web.qcow2"))[0]
+
+    with pytest.raises(ProcessError, match=r"'qemu-img' exited with 1: .*No such file or directory"):
+        disk.raw(replace(layer, path=tmp_path / "gone.qcow2"), tmp_path / "copy.raw", lambda: None)
