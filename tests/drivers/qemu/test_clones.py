@@ -15,6 +15,7 @@ import pytest
 from imagetest.drivers.ec2.reaching import fingerprint
 from imagetest.drivers.held import place
 from imagetest.drivers.qemu import QemuDriver
+from imagetest.drivers.qemu.monitor import Monitor
 from imagetest.errors import BootError
 from imagetest.model.image import Image
 from imagetest.model.plan import BootPlan, Hardware
@@ -65,6 +66,16 @@ def own_states() -> list[Path]:
     return [one for one in place.of("x").parent.glob("imagetest-state-*") if holds(one)]
 
 
+RESEED = "perl -e 'open R, q(>/dev/urandom) or die; ioctl R, 0x5207, 0 or die'"
+"""What a clone is asked when it wakes, where the kernel obeys it (RNDRESEEDCRNG, random(4))."""
+
+
+def generation(up: Booted) -> str:
+    """Return the generation id that QEMU shows a machine."""
+    with Monitor(place.of(up.instance.id)) as monitor:
+        return str(monitor.ask("query-vm-generation-id")["guid"])
+
+
 class TestClone(DriverContract):
     """One boot, and a second or two for each of these."""
 
@@ -112,10 +123,12 @@ class TestClone(DriverContract):
     def test_what_must_differ_differs_and_the_clock_is_right(self, boot: Callable[[str], Booted]) -> None:
         one, other = boot("one"), boot("other")
         said = [ask(up, "date +%s; head -c 32 /dev/urandom | od -An -tx1")[1].split() for up in (one, other)]
-        generations = [ask(up, "cat /proc/sys/kernel/random/uuid")[1] for up in (one, other)]
+        generations = [generation(up) for up in (one, other)]
+        reseeded = [ask(up, RESEED)[0] for up in (one, other)]
 
         assert said[0][1:] != said[1][1:]
         assert generations[0] != generations[1]
+        assert reseeded == [0, 0]
         assert abs(int(said[1][0]) - time.time()) < 60
 
     def test_what_one_writes_the_other_does_not_see(self, boot: Callable[[str], Booted]) -> None:
