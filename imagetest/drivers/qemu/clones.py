@@ -2,7 +2,7 @@
 
 A state is the memory of a machine that was ready, and the disk that it had then. A clone runs on an overlay of that
 disk. QEMU hands the memory over by its migration protocol (https://www.qemu.org/docs/master/devel/migration/). Every
-clone has another generation id, by which Linux 5.18 and later knows to draw new randomness (`drivers/virt/vmgenid.c`).
+clone has another generation id, by which Linux 5.18 and later, built with `drivers/virt/vmgenid.c`, knows to reseed.
 """
 
 from __future__ import annotations
