@@ -21,7 +21,10 @@ from imagetest.drivers.ec2.blocks import Snapshot
 from imagetest.drivers.held import place
 from imagetest.errors import EngineError, StorageError
 from imagetest.execute import aws as door
+from imagetest.execute.leases import Leases
 from imagetest.model.image import Image
+from imagetest.model.plan import BootPlan
+from imagetest.pipeline.boot import Fleet
 from imagetest.testing.aws import AwsWithBodies
 from imagetest.testing.contracts import ask, let_go, make_access
 from tests.drivers.ec2.conftest import stubbed_client
@@ -95,6 +98,20 @@ class TestOpened:
         assert "CopyImage" in caught.value.hint  # it is a public one
         assert not place.of("imagetest-test-denied").exists()
 
+    def test_one_that_fails_tells_its_own_error_and_asks_for_nothing_that_was_not_made(
+        self, aws: AwsWithBodies, driver: Ec2Driver, image: Image, tmp_path: Path
+    ) -> None:
+        """With credentials that may read, and do nothing else."""
+        fleet = Fleet(run="rests", leases=Leases(tmp_path / "leases"), folder=tmp_path, drivers=lambda _name: driver)
+        aws.fail("ListSnapshotBlocks", "AccessDeniedException")
+        before = len(aws.called)
+
+        with pytest.raises(door.RefusedError, match="AccessDeniedException"):
+            fleet.rest(image, BootPlan(driver="ec2"))
+        assert set(aws.called[before:]) <= {"DescribeImages", "ListSnapshotBlocks"}
+        assert fleet.close() == []
+        assert list((tmp_path / "leases").glob("*.json")) == []
+
 
 @as_root
 class TestRead:
@@ -111,6 +128,23 @@ class TestRead:
         assert snapshot.blocks > 100
         assert snapshot.bytes == snapshot.blocks * BLOCK
         assert path.stat().st_blocks * 512 < 2 * snapshot.bytes < path.stat().st_size
+
+    def test_one_that_is_broken_off_reads_but_what_is_on_its_way(
+        self, aws: AwsWithBodies, snapshot: Snapshot, tmp_path: Path
+    ) -> None:
+        looked: list[int] = []
+
+        def alive() -> None:
+            looked.append(aws.called.count("GetSnapshotBlock"))
+            if len(looked) == 3:
+                raise EngineError("nobody wants it any more")
+
+        with pytest.raises(EngineError, match="nobody wants it any more"):
+            snapshot.copy(tmp_path / "disk", alive=alive)
+        read = aws.called.count("GetSnapshotBlock")
+
+        assert snapshot.blocks == 3
+        assert read <= looked[-1] + 2 * blocks.SIDE_BY_SIDE
 
     def test_it_is_the_same_though_aws_throttles_and_tokens_expire(
         self, aws: AwsWithBodies, snapshot: Snapshot, tmp_path: Path
