@@ -91,6 +91,9 @@ def rollback(
     *,
     reason: Reason,
     image: Image = "",
+    to: Annotated[
+        int | None, typer.Option("--to", metavar="NUMBER", help="Go to this record of 'imagetest history' instead.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Point a channel at the image that it held before."""
@@ -101,7 +104,9 @@ def rollback(
 
     desk, kind, known = _desk(channel, image, config)
     wiring.check_apart(load(config), channel, {desk.outlet.image: kind}, desk.store)
-    done = pipeline.rollback(desk=desk, driver=wiring.driver(kind), by=operator(), reason=reason, now=datetime.now(UTC))
+    done = pipeline.rollback(
+        desk=desk, driver=wiring.driver(kind), by=operator(), reason=reason, now=datetime.now(UTC), to=to
+    )
     if done.number in known:
         typer.echo(f"{channel!r} did not stand at {done.image} {done.digest}, record {done.number}: it does now")
         typer.echo("  to go further back, roll back again")

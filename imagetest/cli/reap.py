@@ -11,6 +11,7 @@ from imagetest.cli.common import Config
 
 if TYPE_CHECKING:
     from imagetest.config.settings import Settings
+    from imagetest.pipeline.reap import Swept
 
 LOOK = "look at it: a tag imagetest:expires holds a time with its zone, 2026-11-23T08:00:00+00:00"
 
@@ -39,8 +40,10 @@ def reap(
     leases = wiring.leases(settings)
     failed: list[str] = []
     try:
-        for lease in remove(leases, wiring.driver, keys=settings.state / "keys", kept=kept, reused=reused):
-            typer.echo(f"removed {lease.resource}")
+        remove(
+            leases, wiring.driver, keys=settings.state / "keys", kept=kept, reused=reused,
+            told=lambda lease: typer.echo(f"removed {lease.resource}"),
+        )  # fmt: skip
     except LeakError as leak:
         if not expired:
             raise
@@ -88,7 +91,10 @@ def _leftovers(settings: Settings, kind: str, place: str) -> None:
     promoter = wiring.promoter(kind)
     if not isinstance(promoter, Tidying):
         return
-    for one in reap_leftovers(promoter, place, store=wiring.store(settings), now=datetime.now(UTC)):
-        left = one.leftover
-        brought = f"{left.where}, which {left.owner or 'somebody'} brought there for a promotion"
-        typer.echo(f"removed {brought} and never recorded" if one.removed else f"left {brought}: {one.why}")
+    reap_leftovers(promoter, place, store=wiring.store(settings), now=datetime.now(UTC), told=_tell)
+
+
+def _tell(one: Swept) -> None:
+    left = one.leftover
+    brought = f"{left.where}, which {left.owner or 'somebody'} brought there for a promotion"
+    typer.echo(f"removed {brought} and never recorded" if one.removed else f"left {brought}: {one.why}")

@@ -49,6 +49,8 @@ class Outlet:
     """An absolute folder, or `s3://BUCKET/PREFIX`, for disks; empty where the channel takes none."""
     ami: AmiOutlet | None = None
     """None where the channel takes no AMIs."""
+    registry: str = ""
+    """What tells the registry that the channel is recorded in from every other; empty before its first record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
 
 from imagetest.errors import ImagetestError, InfrastructureError
 from imagetest.execute.interrupts import interrupts
@@ -21,6 +23,17 @@ class Desk:
     outlet: Outlet
     promoter: Promoter
     store: Store
+
+    def recorded(self) -> Outlet:
+        """Return the outlet with what tells its registry from others that have a channel of the same name.
+
+        That is its first record, which stays the same for as long as the registry does.
+        """
+        first = next(iter(self.store.history()), None)
+        if first is None:
+            return self.outlet
+        told = f"{first.assessment_id} {first.at.astimezone(UTC).isoformat()} {first.by}"
+        return replace(self.outlet, registry=hashlib.sha256(told.encode()).hexdigest())
 
     def standing(self) -> Promotion | None:
         """Return the record that the channel stands at; None when it stands at nothing."""
@@ -44,6 +57,7 @@ def point(desk: Desk, kind: str) -> None:
     has published, so that the last one leaves the channel as the registry has it.
     """
     channel, image = desk.outlet.channel, desk.outlet.image
+    outlet = desk.recorded()
     told: list[Promotion | None] = []
     while True:
         history = desk.store.history(channel)
@@ -51,9 +65,9 @@ def point(desk: Desk, kind: str) -> None:
         if standing in told[-1:] or (standing is not None and standing.kind != kind):
             return
         if standing is not None:
-            desk.promoter.publish(image_of(standing), desk.outlet, standing.placements)
+            desk.promoter.publish(image_of(standing), outlet, standing.placements)
         elif last := channels.newest(history, channel=channel, image=image):
-            desk.promoter.withdraw(desk.outlet, retention.everywhere(history, last))
+            desk.promoter.withdraw(outlet, retention.everywhere(history, last))
         told.append(standing)
 
 
@@ -67,7 +81,7 @@ def retire(desk: Desk, entry: Promotion) -> None:
         history = [one for one in desk.store.history() if one.kind == entry.kind]  # a name may have been another's
         earlier = retention.superseded(history, channel=channel, image=entry.image)
         surplus = retention.surplus(history, channel=channel, image=entry.image, keep=keep) if keep is not None else ()
-        desk.promoter.retire(desk.outlet, earlier, surplus)
+        desk.promoter.retire(desk.recorded(), earlier, surplus)
     except ImagetestError as error:
         raise InfrastructureError(
             f"{entry.image!r} is in {channel!r} as record {entry.number}, but what was there before was not retired: "

@@ -15,9 +15,15 @@ from imagetest.ports import Driver, Expiring, Store, Tidying
 
 
 def reap(
-    leases: Leases, drivers: Callable[[str], Driver], *, keys: Path, kept: bool = False, reused: bool = False
+    leases: Leases,
+    drivers: Callable[[str], Driver],
+    *,
+    keys: Path,
+    told: Callable[[Lease], None] = lambda _lease: None,
+    kept: bool = False,
+    reused: bool = False,
 ) -> tuple[Lease, ...]:
-    """Remove every instance whose owner is gone, and return them.
+    """Remove every instance whose owner is gone, and return them; `told` hears of each as soon as it is removed.
 
     Those that were kept on purpose go only when `kept`; those that wait for a later run go when `reused`, or once
     they waited for too long.
@@ -38,6 +44,7 @@ def reap(
             leaks.append(leak)
             continue
         shutil.rmtree(keys / lease.resource, ignore_errors=True)
+        told(lease)
     if leaks:
         raise leaks[0]
     return tuple(doomed)
@@ -84,21 +91,22 @@ class Swept:
     """Why it stays."""
 
 
-def reap_leftovers(promoter: Tidying, where: str, *, store: Store, now: datetime) -> tuple[Swept, ...]:
-    """Remove what failed promotions brought to a place and nobody recorded by its expiry.
+def reap_leftovers(
+    promoter: Tidying, where: str, *, store: Store, now: datetime, told: Callable[[Swept], None]
+) -> None:
+    """Remove what failed promotions brought to a place and nobody recorded by its expiry; `told` hears of each.
 
     Only the registry in which it would have been recorded can tell: the one that holds the assessment that it was
     brought for. Raises the first InfrastructureError once all were tried.
     """
-    found, failed = [], []
+    failed = []
     for one in promoter.leftovers(where, now):
         try:
-            found.append(_sweep(promoter, one, store, now))
+            told(_sweep(promoter, one, store, now))
         except InfrastructureError as error:
             failed.append(error)
     if failed:
         raise failed[0]
-    return tuple(found)
 
 
 def _sweep(promoter: Tidying, one: Leftover, store: Store, now: datetime) -> Swept:

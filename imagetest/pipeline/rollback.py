@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from imagetest.errors import GateClosedError, UsageError
+from imagetest.errors import EngineError, GateClosedError, InfrastructureError, UsageError
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.outlet import Evidence
 from imagetest.model.promotion import Action, Placement, Promotion
@@ -15,35 +16,66 @@ from imagetest.policy import channels
 from imagetest.ports import Driver, Keeping
 
 
-def rollback(*, desk: Desk, driver: Driver, by: str, reason: str, now: datetime) -> Promotion:
+def rollback(*, desk: Desk, driver: Driver, by: str, reason: str, now: datetime, to: int | None = None) -> Promotion:
     """Go back to the newest image before, from where it was brought; what is gone of its places is made again.
 
     A rollback that is recorded but whose channel does not stand there is finished first, and its record returned: one
-    that failed halfway is mended by doing it again, and does not lead further back. Raises UsageError when there is
-    none, and GateClosedError when that image is not what it was.
+    that failed halfway is mended by doing it again, and does not lead further back. With `to`, the number of a record,
+    that is where it goes, whatever stands between. Raises UsageError when there is nothing to go back to,
+    GateClosedError when that image is not what it was, and EngineError, with what else there is, when it is gone.
     """
-    channel, image = desk.outlet.channel, desk.outlet.image
     desk.promoter.check(desk.outlet)
     standing = desk.standing()
-    if standing is not None and _is_unfinished(standing, desk):
-        with interrupts.held():
+    if to is None and standing is not None and _is_unfinished(standing, desk):
+        with _gone(standing, desk), interrupts.held():
             point(desk, standing.kind)
         retire(desk, standing)
         return standing
-    target = channels.previous(desk.store.history(channel), channel=channel, image=image)
+    target = _target(desk, to)
+    record = replace(target, number=0, action=Action.ROLLBACK, by=by, at=now, reason=reason)
+    with _gone(target, desk):
+        placed = _placed(target, desk, driver)
+    return enter(record, placed, desk)
+
+
+def _target(desk: Desk, to: int | None) -> Promotion:
+    channel, image = desk.outlet.channel, desk.outlet.image
+    history = desk.store.history(channel)
+    shown = f"'imagetest history {channel}' shows what it held"
+    if to is None:
+        target = channels.previous(history, channel=channel, image=image)
+        if target is None:
+            raise UsageError(f"channel {channel!r} held no other {image!r} that was not revoked", hint=shown)
+        return target
+    target = channels.numbered(history, to, channel=channel, image=image)
     if target is None:
         raise UsageError(
-            f"channel {channel!r} held no other {image!r} that was not revoked",
-            hint="'imagetest history' shows what it held",
+            f"{channel!r} cannot go back to a record {to} of {image!r}: there is none, or it was revoked", hint=shown
         )
-    record = replace(target, number=0, action=Action.ROLLBACK, by=by, at=now, reason=reason)
-    return enter(record, _placed(target, desk, driver), desk)
+    return target
+
+
+@contextmanager
+def _gone(target: Promotion, desk: Desk) -> Iterator[None]:
+    """Say, where what a record names cannot be had any more, what else there is to go back to."""
+    try:
+        yield
+    except InfrastructureError as error:
+        channel, image = desk.outlet.channel, desk.outlet.image
+        further = channels.previous(desk.store.history(channel), channel=channel, image=image, gone={target.digest})
+        which = f"--to {further.number}" if further is not None else ""
+        raise EngineError(
+            f"{channel!r} cannot go back to record {target.number}, {image!r} {target.digest[:19]}: {error}",
+            hint=f"to go further back: 'imagetest rollback {channel} --image {image} {which} --reason WHY'"
+            if which
+            else "there is nothing else to go back to: bake it again and promote that",
+        ) from error
 
 
 def _is_unfinished(standing: Promotion, desk: Desk) -> bool:
     if standing.action is not Action.ROLLBACK:
         return False
-    return not desk.promoter.stands(image_of(standing), desk.outlet, standing.placements)
+    return not desk.promoter.stands(image_of(standing), desk.recorded(), standing.placements)
 
 
 def _placed(target: Promotion, desk: Desk, driver: Driver) -> Sequence[Placement]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from imagetest.model.promotion import Action, Promotion
 
@@ -19,17 +19,29 @@ def current(history: Iterable[Promotion], *, channel: str, image: str) -> Promot
     return at
 
 
-def previous(history: Iterable[Promotion], *, channel: str, image: str) -> Promotion | None:
-    """Return the newest promotion that a rollback may go back to: earlier, of other content, not revoked since."""
+def previous(history: Iterable[Promotion], *, channel: str, image: str, gone: Collection[str] = ()) -> Promotion | None:
+    """Return the newest promotion that a rollback may go back to: earlier, of other content, not revoked since.
+
+    What has one of the digests that are `gone` is passed over.
+    """
     entries = _of(history, channel, image)
     now = current(entries, channel=channel, image=image)
     limit = _places(entries)[now.number] if now else math.inf
-    revoked: set[str] = set()
+    revoked: set[str] = set(gone)
     for entry in reversed(entries):
         if entry.action is Action.REVOKE:
             revoked.add(entry.digest)
         elif entry.number < limit and entry.digest not in revoked and (now is None or entry.digest != now.digest):
             return entry
+    return None
+
+
+def numbered(history: Iterable[Promotion], number: int, *, channel: str, image: str) -> Promotion | None:
+    """Return the record with a number where the channel may go back to it: no revoke, and its content not revoked."""
+    entries = _of(history, channel, image)
+    for entry in entries:
+        if entry.number == number and entry.action is not Action.REVOKE:
+            return None if revoked(entries, channel=channel, image=image, digest=entry.digest) else entry
     return None
 
 

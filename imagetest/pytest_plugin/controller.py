@@ -215,10 +215,12 @@ class Controller:
         """Have every image identified or baked; say whether there is one to test."""
         try:
             self.ending.check(self.machines.targets.values())
-            for lease in reap(wiring.leases(self.settings), wiring.driver, keys=self.settings.state / "keys"):
-                self.display.progress(
+            reap(
+                wiring.leases(self.settings), wiring.driver, keys=self.settings.state / "keys",
+                told=lambda lease: self.display.progress(
                     Event(subject=lease.image, text=f"removed {lease.resource}, left by a killed run")
-                )
+                ),
+            )  # fmt: skip
             self.machines.prepare(self.profiles)
         except ImagetestError as error:
             self.ending.stopped = error

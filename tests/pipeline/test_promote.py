@@ -140,8 +140,8 @@ class World:
     def revoke(self) -> Promotion:
         return revoke(desk=self.desk, by="maria@desk", reason="broken", now=NOW)
 
-    def rollback(self) -> Promotion:
-        return rollback(desk=self.desk, driver=self.driver, by="maria@desk", reason="broken", now=NOW)
+    def rollback(self, to: int | None = None) -> Promotion:
+        return rollback(desk=self.desk, driver=self.driver, by="maria@desk", reason="broken", now=NOW, to=to)
 
 
 @pytest.fixture
@@ -440,6 +440,67 @@ def test_a_rollback_to_what_is_gone_altogether_is_refused(world: World) -> None:
     world.driver.images.clear()
     world.shelf.brought.clear()
 
+    with pytest.raises(EngineError, match=r"'stable' cannot go back to record 1, 'web' sha256:\w+: ") as refused:
+        world.rollback()
+    assert refused.value.hint == "there is nothing else to go back to: bake it again and promote that"
+    assert len(world.book.records) == 2
+
+
+def test_past_what_is_gone_one_goes_further_back_by_its_number(world: World) -> None:
+    one, two, three = (world.image(name) for name in ("one", "two", "three"))
+    for image in (one, two, three):
+        world.promote(image)
+    del world.driver.images["two"]
+    with pytest.raises(EngineError) as refused:
+        world.rollback()
+    recorded = world.rollback(to=1)
+
+    assert "'imagetest rollback stable --image web --to 1 --reason WHY'" in refused.value.hint
+    assert (recorded.number, recorded.digest) == (4, one.digest)
+    assert world.shelf.tags == {"web:stable": one.digest}
+
+
+def test_a_rollback_that_cannot_be_finished_holds_nobody_from_another(world: World) -> None:
+    world.shelf = Cellar()
+    one, two, three = (world.image(name) for name in ("one", "two", "three"))
+    for image in (one, two, three):
+        world.promote(image)
+    world.shelf.stuck = True
     with pytest.raises(EngineError):
         world.rollback()
-    assert len(world.book.records) == 2
+    with pytest.raises(EngineError) as unfinished:
+        world.rollback()
+    world.shelf.stuck = False
+    recorded = world.rollback(to=1)
+
+    assert "record 4" in str(unfinished.value)
+    assert "--to 1 " in unfinished.value.hint
+    assert recorded.digest == one.digest
+    assert world.shelf.tags == {"web:stable": one.digest}
+
+
+@pytest.mark.parametrize("number", [2, 3, 9])
+def test_a_record_that_there_is_no_going_back_to_is_one_line(world: World, number: int) -> None:
+    world.promote(world.image("one"))
+    world.promote(world.image("two"))
+    world.revoke()
+
+    with pytest.raises(
+        UsageError, match=rf"cannot go back to a record {number} of 'web': there is none, or it was revoked"
+    ):
+        world.rollback(to=number)
+
+
+def test_what_tells_a_registry_is_its_first_record_for_ever(world: World) -> None:
+    before = world.desk.recorded().registry
+    other = World()
+    world.promote(world.image("one"))
+    first = world.desk.recorded().registry
+    world.promote(world.image("two"))
+    other.promote(other.image("two"))
+    other.book.records[0] = replace(other.book.records[0], at=NOW.replace(microsecond=7))
+
+    assert before == ""
+    assert first
+    assert world.desk.recorded().registry == first
+    assert other.desk.recorded().registry != first

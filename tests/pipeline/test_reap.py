@@ -12,7 +12,7 @@ from imagetest.errors import EngineError, LeakError, StorageError
 from imagetest.execute.leases import Lease, Leases
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.promotion import Action, Leftover, Placement, Promotion
-from imagetest.pipeline.reap import reap, reap_leftovers
+from imagetest.pipeline.reap import Swept, reap, reap_leftovers
 from imagetest.testing.fakes import FakeDriver
 from tests.nouns import NOW, record
 
@@ -26,6 +26,7 @@ class Beach:
         self.leases = Leases(folder / "leases")
         self.keys = folder / "keys"
         self.driver = FakeDriver()
+        self.told: list[str] = []
 
     def leave(self, resource: str, *, alive: bool = False, kept: bool = False) -> Lease:
         lease = self.leases.take("fake", resource, "web")
@@ -35,8 +36,12 @@ class Beach:
         return lease
 
     def reap(self, *, kept: bool = False) -> list[str]:
-        removed = reap(self.leases, lambda _kind: self.driver, keys=self.keys, kept=kept)
-        return [lease.resource for lease in removed]
+        told = self.told = list[str]()
+        reap(
+            self.leases, lambda _kind: self.driver, keys=self.keys, kept=kept,
+            told=lambda lease: told.append(lease.resource),
+        )  # fmt: skip
+        return told
 
     def left(self) -> list[str]:
         return [lease.resource for lease in self.leases]
@@ -78,7 +83,7 @@ def test_one_that_cannot_be_removed_does_not_save_the_others(beach: Beach) -> No
 
     with pytest.raises(LeakError, match="a-stuck"):
         beach.reap()
-    assert beach.left() == ["a-stuck"]
+    assert (beach.told, beach.left()) == (["b-abandoned"], ["a-stuck"])
     assert [path.name for path in beach.keys.iterdir()] == ["a-stuck"]
 
 
@@ -106,6 +111,7 @@ class Attic:
     lost: set[str] = field(default_factory=set)
     records: list[Promotion] = field(default_factory=list)
     known: set[str] = field(default_factory=lambda: {"run-web"})
+    told: dict[str, str] = field(default_factory=dict)
 
     def leave(self, where: str, assessment: str = "run-web") -> None:
         self.found[where] = Leftover(where=where, digest="sha256:a", assessment_id=assessment, owner="maria@desk")
@@ -141,8 +147,11 @@ class Attic:
         return tuple(one for one in self.records if channel in {None, one.channel})
 
     def reap(self) -> dict[str, str]:
-        swept = reap_leftovers(self, "ec2:here", store=self, now=NOW)
-        return {one.leftover.where: "removed" if one.removed else one.why for one in swept}
+        def told(one: Swept) -> None:
+            self.told[one.leftover.where] = "removed" if one.removed else one.why
+
+        reap_leftovers(self, "ec2:here", store=self, now=NOW, told=told)
+        return self.told
 
 
 def test_what_nobody_recorded_in_time_is_removed() -> None:
@@ -190,3 +199,4 @@ def test_all_leftovers_are_tried_before_one_that_stays_is_said() -> None:
     with pytest.raises(EngineError, match="it is away"):
         attic.reap()
     assert list(attic.found) == ["ec2:here:ami-1"]
+    assert attic.told == {"ec2:here:ami-2": "removed"}

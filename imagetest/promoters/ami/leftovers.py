@@ -12,6 +12,7 @@ from imagetest.promoters.ami.place import (
     ASSESSMENT,
     CHANNEL,
     DIGEST,
+    NO_SNAPSHOT,
     SCHEME,
     SOURCE,
     Client,
@@ -50,20 +51,33 @@ def expired(client: Client, region: str, now: datetime) -> tuple[Leftover, ...]:
 
 
 def remove(client: Client, leftover: Leftover, now: datetime) -> bool:
-    """Remove a copy, or a snapshot, and say whether that was done: what was prolonged or is in use stays."""
+    """Remove a copy, or a snapshot, and say whether it is gone: what was prolonged or is in use stays."""
     region, _, identity = leftover.where.removeprefix(SCHEME).partition(":")
     with asked(client, "ec2", region, f"remove {leftover.where}") as ec2:
         if identity.startswith(SNAPSHOT):
-            (found,) = ec2.describe_snapshots(SnapshotIds=[identity])["Snapshots"]
-            if not _is_over(identity, tags.of(found), now):
+            found = _snapshot(ec2, identity)
+            if found is not None and not _is_over(identity, tags.of(found), now):
                 return False
             delete(ec2, identity)
             return True
         said = described(ec2, Place(region, identity))
-        if said is None or not _is_over(identity, tags.of(said), now) or _in_use(ec2, identity, said):
+        if said is None:
+            return True  # somebody else was quicker
+        if not _is_over(identity, tags.of(said), now) or _in_use(ec2, identity, said):
             return False
         erase(ec2, identity, snapshots(said))
     return True
+
+
+def _snapshot(ec2: Any, identity: str) -> dict[str, Any] | None:
+    """Return what EC2 says of a snapshot; None for one that is not there."""
+    try:
+        found = ec2.describe_snapshots(SnapshotIds=[identity])["Snapshots"]
+    except ec2.exceptions.ClientError as error:
+        if aws.code_of(error) != NO_SNAPSHOT:
+            raise
+        return None
+    return dict(found[0]) if found else None
 
 
 def _is_over(identity: str, told: dict[str, str], now: datetime) -> bool:
@@ -85,7 +99,7 @@ def _may_be_over(identity: str, told: dict[str, str], now: datetime) -> bool:
 
 
 def _in_use(ec2: Any, ami: str, said: dict[str, Any]) -> bool:
-    stands = any(key.startswith(CHANNEL.format("")) for key in tags.of(said))
+    stands = any(key.startswith(CHANNEL) for key in tags.of(said))
     return stands or launched(ec2, ami)
 
 

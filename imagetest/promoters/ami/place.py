@@ -19,8 +19,8 @@ SOURCE, DIGEST, ASSESSMENT, AMI = "imagetest:source", "imagetest:digest", "image
 """Tags by which a copy is found again: of which AMI it is, what was tested, by which assessment it was promoted, and,
 on a snapshot, whose it is."""
 
-CHANNEL = "imagetest:channel:{}"
-"""The tag of what a channel stands at."""
+CHANNEL = "imagetest:channel:"
+"""How the keys of the tags begin by which an AMI says that a channel stands at it."""
 
 KEY = "imagetest:key"
 """The tag of a copy that was encrypted with a key of its own: the key's ARN."""
@@ -85,8 +85,17 @@ def snapshots(said: Mapping[str, Any]) -> list[str]:
 
 
 def erase(ec2: Any, ami: str, disks: list[str]) -> None:
-    """Deregister an AMI and delete its snapshots."""
-    ec2.deregister_image(ImageId=ami)
+    """Deregister an AMI and delete its snapshots; what is gone already is fine."""
+    try:
+        ec2.deregister_image(ImageId=ami)
+    except ec2.exceptions.ClientError as error:
+        if aws.code_of(error) not in UNKNOWN:
+            raise
+    erase_disks(ec2, disks)
+
+
+def erase_disks(ec2: Any, disks: list[str]) -> None:
+    """Delete snapshots."""
     for snapshot in sorted(disks):
         delete(ec2, snapshot)
 

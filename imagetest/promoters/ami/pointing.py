@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import Any
 
@@ -10,6 +11,8 @@ from imagetest.execute import aws, tags
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.outlet import AmiOutlet, Outlet
 from imagetest.promoters.ami.place import CHANNEL, Client, Place, asked, described, snapshots, tagged
+
+OWN_DIGITS = 12
 
 NO_PARAMETER = "ParameterNotFound"
 
@@ -38,8 +41,13 @@ def share(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> None:
 
 
 def tag_of(outlet: Outlet) -> str:
-    """Return the key of the tag of what a channel stands at."""
-    return CHANNEL.format(outlet.channel)
+    """Return the key of the tag of what a channel stands at; its value is the image's name.
+
+    Another registry may have a channel of the same name, and another image may be the same AMI: the end of the key
+    tells whose this is, so that nobody takes away what is not theirs.
+    """
+    whose = hashlib.sha256(f"{outlet.registry}\n{outlet.image}".encode()).hexdigest()
+    return f"{CHANNEL}{outlet.channel}:{whose[:OWN_DIGITS]}"
 
 
 def put(client: Client, place: Place, name: str, *, seconds: float) -> None:
@@ -82,10 +90,11 @@ def read(ssm: Any, name: str) -> str:
 
 
 def take_away(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> None:
-    """Remove the channel's parameter and its tag; what is not there is fine."""
+    """Remove the channel's tag, and its parameter where it names this AMI; what is not there is fine."""
     if ami.parameter:
         with asked(client, "ssm", place.region, f"remove the parameter {ami.parameter!r}") as ssm:
-            ssm.delete_parameters(Names=[ami.parameter])
+            if read(ssm, ami.parameter) == place.ami:
+                ssm.delete_parameters(Names=[ami.parameter])
     with asked(client, "ec2", place.region, f"untag {place}") as ec2:
         untag(ec2, place, outlet)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from imagetest.execute import aws, tags
 from imagetest.model.outlet import Outlet
-from imagetest.promoters.ami.place import AMI, CHANNEL, Client, Place, asked, delete, described, snapshots
+from imagetest.promoters.ami.place import AMI, CHANNEL, Client, Place, asked, described, erase, erase_disks, snapshots
 from imagetest.promoters.ami.pointing import read, tag_of, untag
 
 ALIVE = ("pending", "running", "shutting-down", "stopping", "stopped")
@@ -40,16 +40,16 @@ def remove(client: Client, place: Place, outlet: Outlet) -> bool:
             return False
         found = {*(snapshots(said) if said is not None else ()), *_left(ec2, place.ami)}
         if said is not None:
-            ec2.deregister_image(ImageId=place.ami)
-        for snapshot in sorted(found):
-            delete(ec2, snapshot)
+            erase(ec2, place.ami, list(found))
+        else:
+            erase_disks(ec2, list(found))
     return True
 
 
 def elsewhere(said: Mapping[str, Any], outlet: Outlet) -> bool:
-    """Say whether another channel stands at an AMI, by its tag."""
+    """Say whether another channel stands at an AMI, by its tag: of this registry or of another."""
     ours = tag_of(outlet)
-    return any(key.startswith(CHANNEL.format("")) and key != ours for key in tags.of(dict(said)))
+    return any(key.startswith(CHANNEL) and key != ours for key in tags.of(dict(said)))
 
 
 def launched(ec2: Any, ami: str) -> bool:
