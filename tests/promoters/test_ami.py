@@ -139,6 +139,8 @@ def test_an_ami_is_copied_shared_tagged_and_named(promoter: AmiPromoter, cloud: 
         assert (tags["imagetest:assessment"], channels_of(tags)) == ("run-web", {tag_of(OUTLET): "web"})
         assert {"Key": "imagetest:ami", "Value": ami} in snapshot["Tags"]
         assert (cloud.parameter(region)["Value"], cloud.parameter(region)["DataType"]) == (ami, "aws:ec2:image")
+        listed = cloud.plain("ssm", region).list_tags_for_resource(ResourceType="Parameter", ResourceId=NAME)
+        assert [one["Key"] for one in listed["TagList"]] == ["imagetest:owner"]
 
 
 def test_promoting_again_makes_no_second_copy(promoter: AmiPromoter, cloud: Cloud) -> None:
@@ -274,6 +276,14 @@ def test_what_another_channel_stands_at_stays_and_is_not_deprecated(
     assert "DeprecationTime" not in stayed
     assert told == {tag_of(theirs): theirs.image}
     assert not cloud.said(place.where)
+
+
+def test_a_parameter_that_another_makes_meanwhile_is_set_all_the_same(promoter: AmiPromoter, cloud: Cloud) -> None:
+    image, ssm = cloud.ami(), cloud.plain("ssm", HOME)
+    cloud.broken["PutParameter"] = lambda: ssm.put_parameter(Name=NAME, Value="ami-0abc1234", Type="String")
+    (place, _) = put(promoter, image)
+
+    assert cloud.parameter(HOME)["Value"] == ami_of(place)
 
 
 def test_a_revoke_leaves_a_parameter_that_names_anothers_ami(promoter: AmiPromoter, cloud: Cloud) -> None:

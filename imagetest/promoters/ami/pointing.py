@@ -14,7 +14,7 @@ from imagetest.promoters.ami.place import CHANNEL, Client, Place, asked, describ
 
 OWN_DIGITS = 12
 
-NO_PARAMETER = "ParameterNotFound"
+NO_PARAMETER, ALREADY_THERE = "ParameterNotFound", "ParameterAlreadyExists"
 
 IMAGE_TYPE = "aws:ec2:image"
 """The data type with which SSM finds out whether the account may use the AMI, some time after it has answered
@@ -54,9 +54,10 @@ def put(client: Client, place: Place, name: str, *, seconds: float) -> None:
     """Have the parameter name an AMI, and read it back until it does. Raises EngineError when it never does."""
     deadline = time.monotonic() + seconds
     with asked(client, "ssm", place.region, f"set the parameter {name!r}") as ssm:
-        if read(ssm, name) == place.ami:
+        if (before := read(ssm, name)) == place.ami:
             return
-        ssm.put_parameter(Name=name, Value=place.ami, Type="String", DataType=IMAGE_TYPE, Overwrite=True)
+        if before or not _made(ssm, place, name):
+            ssm.put_parameter(Name=name, Value=place.ami, Type="String", DataType=IMAGE_TYPE, Overwrite=True)
         while (found := read(ssm, name)) != place.ami:
             if time.monotonic() >= deadline:
                 raise EngineError(
@@ -66,6 +67,17 @@ def put(client: Client, place: Place, name: str, *, seconds: float) -> None:
                 )
             interrupts.checkpoint()
             time.sleep(aws.PAUSE_SECONDS)
+
+
+def _made(ssm: Any, place: Place, name: str) -> bool:
+    """Make a parameter that says whose it is, which SSM takes only of one that is new; say whether it was."""
+    try:
+        ssm.put_parameter(Name=name, Value=place.ami, Type="String", DataType=IMAGE_TYPE, Tags=tags.owned())
+    except ssm.exceptions.ClientError as error:
+        if aws.code_of(error) != ALREADY_THERE:
+            raise
+        return False
+    return True
 
 
 def stands(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> bool:
