@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -25,5 +26,6 @@ def test_an_ami_is_promoted_and_copied_each_time_it_is_told(tmp_path: Path, dock
 
         assert done.code == 0, done.text
         assert f"promoted to 'stable-ami' as record {record}" in done.out
+        assert re.findall(r"^\s+ec2:([a-z0-9-]+):ami-[0-9a-f]+$", done.out, re.MULTILINE) == ["us-east-1", "eu-west-1"]
         assert [row[0] for row in rows] == ["us-east-1", "eu-west-1"]
         assert all(len(row) == 3 and row[1] == row[2] for row in rows)
