@@ -101,13 +101,7 @@ def parse(reference: str) -> tuple[str, str]:
 def look(ec2: Any, region: str, ami: str) -> Ami:
     """Return an AMI. Raises EngineError, with the reason, for one that is not there or cannot be booted."""
     what = f"AMI {ami!r} in {region}"
-    try:
-        with aws.translated(f"look at {what}"):
-            found = ec2.describe_images(ImageIds=[ami], IncludeDeprecated=True)["Images"]
-    except aws.RefusedError as error:
-        if error.code not in ABSENT:
-            raise
-        found = []
+    found = described(ec2, what, ami)
     if not found:
         raise EngineError(
             f"there is no {what}", hint="was it deregistered? is it in another region, or not shared with this account?"
@@ -115,6 +109,17 @@ def look(ec2: Any, region: str, ami: str) -> Ami:
     made = Ami(region=region, id=ami, said=found[0])
     _bootable(made, what)
     return made
+
+
+def described(ec2: Any, what: str, ami: str) -> list[dict[str, Any]]:
+    """Return what the API says of an AMI; nothing of one that is not there. Raises EngineError."""
+    try:
+        with aws.translated(f"look at {what}"):
+            return list(ec2.describe_images(ImageIds=[ami], IncludeDeprecated=True)["Images"])
+    except aws.RefusedError as error:
+        if error.code not in ABSENT:
+            raise
+        return []
 
 
 def _bootable(ami: Ami, what: str) -> None:

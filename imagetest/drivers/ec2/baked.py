@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from imagetest.drivers.ec2.amis import ABSENT
+from imagetest.drivers.ec2.amis import described
 from imagetest.errors import EngineError, LeakError
 from imagetest.execute import aws, tags
 
@@ -88,13 +88,7 @@ def _images(ec2: Any, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _discard(ec2: Any, region: str, ami: str) -> None:
     """Deregister an AMI, then delete its snapshots. Raises EngineError."""
-    try:
-        with aws.translated(f"look at AMI {ami!r} in {region}"):
-            found = ec2.describe_images(ImageIds=[ami], IncludeDeprecated=True)["Images"]
-    except aws.RefusedError as error:
-        if error.code not in ABSENT:
-            raise
-        found = []
+    found = described(ec2, f"AMI {ami!r} in {region}", ami)
     with aws.translated(f"look for the snapshots of AMI {ami!r} in {region}"):
         snapshots = {*aws.snapshots_of(ec2, ami), *(snapshot for one in found for snapshot in _snapshots(one))}
     for one in found:
