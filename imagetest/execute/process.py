@@ -103,8 +103,8 @@ def left_behind(*argv: str, cwd: Path, output: BinaryIO) -> None:
     Its input ends once this process has ended, and with it every program that it streamed the output of. Raises
     ProcessError when it cannot be started.
     """
-    reading, writing = os.pipe()
     with interrupts.held():
+        reading, writing = os.pipe()
         try:
             child = subprocess.Popen(
                 argv, stdin=reading, stdout=output, stderr=output, cwd=cwd, start_new_session=True

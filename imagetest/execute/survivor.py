@@ -17,6 +17,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+LOOK_SECONDS = 1.0
+
 LONGEST_SECONDS = 900.0
 """How long a Packer may take to clean up before it is not waited for any longer."""
 
@@ -31,13 +33,23 @@ def start_of(pid: int) -> str:
 def _wait(pid: int, started: str) -> None:
     try:
         process = os.pidfd_open(pid)
-    except (AttributeError, OSError):  # it has ended already, or this is no Linux: the input ends with it as well
-        process = None
-    if process is not None and start_of(pid) == started:
-        select.select([process], [], [])
-        select.select([0], [], [], LONGEST_SECONDS)
-    elif process is None:
-        select.select([0], [], [])
+    except (AttributeError, OSError):  # no Linux, an old one, or it has ended already
+        while _lives(pid) and not select.select([0], [], [], LOOK_SECONDS)[0]:
+            pass
+    else:
+        if start_of(pid) == started:
+            select.select([process], [], [])
+    select.select([0], [], [], LONGEST_SECONDS)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def lost(leases: Path, pid: int, started: str) -> bool:
@@ -45,10 +57,11 @@ def lost(leases: Path, pid: int, started: str) -> bool:
     for path in leases.glob("*.json"):
         try:
             lease = json.loads(path.read_bytes())
-        except (OSError, ValueError):
+            mine = (lease["pid"], lease["started"]) == (pid, started)
+            if mine and not (lease.get("kept") or lease.get("standing")):
+                return True
+        except (OSError, ValueError, LookupError, TypeError):
             continue  # somebody has just removed it; what cannot be read is told by whoever reaps
-        if (lease["pid"], lease["started"]) == (pid, started) and not (lease.get("kept") or lease.get("standing")):
-            return True
     return False
 
 

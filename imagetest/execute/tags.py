@@ -16,6 +16,12 @@ RESERVED = ("aws:", "imagetest:")
 
 LONGEST_VALUE = 256
 
+PACKERS_OWN = re.compile(r"packer_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""How Packer calls a temporary key pair or security group: nobody else's has such a name.
+
+A template may give a key pair another name (`temporary_key_pair_name`), which may be that of somebody's own.
+"""
+
 MOST = 45
 """Of the 50 tags that one thing may have, those that are left."""
 

@@ -157,6 +157,16 @@ def test_it_waits_until_what_the_process_streamed_has_cleaned_up(run: Run, tmp_p
     assert (early, run.over()) == (False, "as it was")
 
 
+def test_a_lease_that_it_does_not_understand_keeps_it_from_nothing(run: Run, tmp_path: Path) -> None:
+    child = run.start("wait")
+    for number, text in enumerate(("[]", "{}", "{", "7")):
+        (tmp_path / "leases" / f"{number}.json").write_text(text)
+    child.send_signal(signal.SIGKILL)
+    eventually((tmp_path / "seen").exists)
+
+    assert run.over() == "as it was"
+
+
 def test_where_nothing_can_be_logged_nothing_is_begun(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file")
 

@@ -53,7 +53,9 @@ def source() -> Path:
             archive = next(Path(name).glob("*.tar.gz"), None)
             assert archive is not None, said
             with tarfile.open(archive) as tar:
-                tar.extractall(name, filter="data")
+                if hasattr(tarfile, "data_filter"):  # since Python 3.11.4
+                    tar.extraction_filter = tarfile.data_filter
+                tar.extractall(name)  # noqa: S202 - an archive of PyPI's
             next(one for one in Path(name).iterdir() if one.is_dir()).rename(found)
     return found
 

@@ -38,6 +38,15 @@ def made_of(source: Block, heard: Transcript, project: Path, region: str, progre
     return Artifact(source=source.name, kind=kind, reference=reference)
 
 
+def copies_of(source: Block, heard: Transcript, region: str) -> tuple[str, ...]:
+    """Return the AMIs in other regions that a template had made as well, `REGION:AMI` each."""
+    made = [
+        one for name in (source.name, f"{source.type}.{source.name}") for one in heard.artifacts.get(name, {}).values()
+    ]
+    amis = [one.get("id", "") for one in made if BOOTABLE.get(one.get("builder-id", "")) == "ec2"]
+    return tuple(copy for one in amis[:1] for copy in amazon.chosen(one, region)[1])
+
+
 def _ami(source: Block, made: str, region: str, progress: Progress) -> str:
     """Return the AMI to test, and say which copies of it nobody tests."""
     own, copies = amazon.chosen(made, region)

@@ -184,6 +184,8 @@ class PackerBuilder:
         if code or None in made.values():
             said = redact(_said(heard))
             raise BakeError(f"the bake of {order.name!r} failed: {said}", hint=self._hint(said, log))
+        for one in chosen:
+            temporary.own(one.name, artifacts.copies_of(one, heard, where.get(one.name, "")))
         return {name: one for name, one in made.items() if one is not None}
 
     def _hint(self, said: str, log: Path) -> str:

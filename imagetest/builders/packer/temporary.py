@@ -6,8 +6,9 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,6 +45,9 @@ BEFORE_INSTANCE = frozenset({KEY_PAIR, GROUP, INSTANCE})
 TO_BE_MADE = re.compile(r"Creating AMI .* from instance (i-[0-9a-f]+)")
 """What Packer says just before it asks for an AMI."""
 
+TO_BE_COPIED = re.compile(r"Copying to: ([a-z0-9-]+)")
+"""What Packer says, once it has its AMI, just before it asks for a copy in a region, its own or another."""
+
 
 class Temporary:
     """The temporary things of one run of Packer, by region.
@@ -59,6 +63,7 @@ class Temporary:
         self._claim = claim
         self._progress = progress
         self._instances: dict[str, str] = {}
+        self._amis: dict[str, str] = {}
         self._over = threading.Event()
         self._marker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="packer-marks")
         self._marks: list[Future[None]] = []
@@ -76,6 +81,9 @@ class Temporary:
         made_of = TO_BE_MADE.match(text)
         if made_of is not None and made_of[1] == instance:
             self._claim(IMAGE + DRIVER, f"{region}:made-of:{instance}")
+        copied = TO_BE_COPIED.fullmatch(text.strip())
+        if copied is not None and source in self._amis:
+            self._claim(IMAGE + DRIVER, f"{copied[1]}:copies-of:{self._amis[source]}")
         for pattern, kind in NAMED:
             found = pattern.search(text) if (kind in BEFORE_INSTANCE) != bool(instance) else None
             if found is not None:
@@ -83,9 +91,13 @@ class Temporary:
 
     def _take(self, source: str, region: str, kind: str, name: str) -> None:
         if kind in {KEY_PAIR, GROUP}:
+            if not tags.PACKERS_OWN.fullmatch(name):
+                return  # it may be there already, and somebody's
             self._claim(DRIVER, f"{name}@{region}")
         if kind == INSTANCE:
             self._instances[source] = name
+        if kind == AMI:
+            self._amis[source] = name
         self._marks.append(self._marker.submit(self._attempt, source, region, kind, name))
 
     def close(self) -> None:
@@ -94,6 +106,16 @@ class Temporary:
         self._marker.shutdown()
         for one in self._marks:
             one.result()
+
+    def own(self, source: str, copies: Sequence[str]) -> None:
+        """Have the copies that a template made say whose they are; that they cannot be made to is told."""
+        for copy in copies:
+            region, _, ami = copy.partition(":")
+            try:
+                with closing(aws.client("ec2", region)) as ec2, aws.translated(f"mark {ami!r}"):
+                    ec2.create_tags(Resources=[ami, *aws.snapshots_of(ec2, ami)], Tags=tags.owned())
+            except ImagetestError as error:
+                self._progress(Event(subject=source, text=f"the copy {copy} was not marked as imagetest's: {error}"))
 
     def _attempt(self, source: str, region: str, kind: str, name: str) -> None:
         """Mark a thing; that it cannot be is told, and breaks no bake."""
@@ -104,22 +126,18 @@ class Temporary:
             self._progress(Event(subject=source, text=said))
 
     def _mark(self, region: str, kind: str, name: str, *, instance: str) -> None:
-        ec2 = aws.client("ec2", region)
         tagged = self._tags(region, kind)
 
         def mark(find: Callable[[], list[str]], missing: str) -> None:
             if things := self._soon(find, missing):
                 aws.eventually(lambda: ec2.create_tags(Resources=things, Tags=tagged), *NOT_YET, seconds=SOON_SECONDS)
 
-        try:
-            with aws.translated(f"mark {name!r}"):
-                mark(lambda: _identities(ec2, kind, name, instance), "AWS does not list it")
-                if kind == INSTANCE:
-                    mark(lambda: _parts(ec2, name), "AWS lists no volume of it")
-                if kind == AMI:
-                    mark(lambda: aws.snapshots_of(ec2, name), "AWS lists no snapshot of it")
-        finally:
-            ec2.close()
+        with closing(aws.client("ec2", region)) as ec2, aws.translated(f"mark {name!r}"):
+            mark(lambda: _identities(ec2, kind, name, instance), "AWS does not list it")
+            if kind == INSTANCE:
+                mark(lambda: _parts(ec2, name), "AWS lists no volume of it")
+            if kind == AMI:
+                mark(lambda: aws.snapshots_of(ec2, name), "AWS lists no snapshot of it")
 
     def _soon(self, find: Callable[[], list[str]], missing: str) -> list[str]:
         """Return what is found as soon as there is something; nothing where Packer has removed it already.

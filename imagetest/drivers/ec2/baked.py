@@ -8,34 +8,38 @@ from datetime import datetime
 from typing import Any
 
 from imagetest.drivers.ec2.amis import described
-from imagetest.errors import EngineError, LeakError
+from imagetest.errors import ImagetestError, LeakError
 from imagetest.execute import aws, tags
 
-LEFT = re.compile(r"(?P<region>[a-z0-9-]+):(?P<what>made-of:i-[0-9a-f]+|snap-[0-9a-f]+)")
+LEFT = re.compile(r"(?P<region>[a-z0-9-]+):(?P<what>made-of:i-[0-9a-f]+|copies-of:ami-[0-9a-f]+|snap-[0-9a-f]+)")
 """What may be left of a bake whose AMI nobody knows by its id."""
 
-MADE_OF = "made-of:"
+FOUND_BY = {"made-of": "source-instance-id", "copies-of": "source-image-id"}
+"""By which filter AMIs are found: EC2 itself tells of which instance or AMI one was made."""
 
 
 def discard(ec2: Any, region: str, ami: str) -> None:
     """Deregister an AMI and delete its snapshots; one that is not there is fine. Raises LeakError."""
     try:
         _discard(ec2, region, ami)
-    except EngineError as error:
+    except ImagetestError as error:
         raise LeakError(f"AMI {ami!r} in {region} may still be there: {error}", hint=error.hint) from error
 
 
 def discard_left(ec2: Any, region: str, what: str) -> None:
-    """Remove the AMIs that were made of an instance and that no bake recorded, or one snapshot. Raises LeakError."""
+    """Remove the AMIs that were made of an instance or an AMI and that no bake recorded, or one snapshot.
+
+    Raises LeakError.
+    """
+    how, _, source = what.rpartition(":")
     try:
-        if not what.startswith(MADE_OF):
+        if not how:
             _delete(ec2, region, [what])
             return
-        filters = [{"Name": "source-instance-id", "Values": [what.removeprefix(MADE_OF)]}]
-        for one in _images(ec2, filters):
+        for one in _images(ec2, [{"Name": FOUND_BY[how], "Values": [source]}]):
             if not _settled(tags.of(one)):
                 _discard(ec2, region, str(one["ImageId"]))
-    except EngineError as error:
+    except ImagetestError as error:
         raise LeakError(f"{what!r} in {region} may still be there: {error}", hint=error.hint) from error
 
 

@@ -28,11 +28,8 @@ GONE = frozenset(
 LIVE = ["pending", "running", "shutting-down", "stopping", "stopped"]
 """The states of an instance that is not terminated."""
 
-OURS = "imagetest-"
-"""How the names of resources begin for which everything is tagged in the request that makes it."""
-
 NAMES = {"describe_security_groups": "group-name", "describe_key_pairs": "key-name"}
-"""What a builder names before it has it made, and by which filter that is found while it bears no tag."""
+"""What Packer names before it has it made, and by which filter that is found while it bears no tag."""
 
 TAGGED = (
     ("describe_instances", "Reservations"),
@@ -118,8 +115,8 @@ def remove(ec2: Any, region: str, resource: str, *, instances: tuple[str, ...] =
     """Remove everything that carries the tag of a resource, and instances that are known by their ids.
 
     What was just made may not be listed yet, which is why a caller that knows an id gives it. A key pair or a security
-    group that has the resource's name, and what was started with it, goes without a tag: whoever had it made was killed
-    before it could be marked. Everything is tried; raises LeakError with what is left.
+    group of Packer's, which has the resource's name, goes without a tag, and with it what was started with it: whoever
+    had it made was killed before it could be marked. Everything is tried; raises LeakError with what is left.
     """
     left = _Attempts(region)
     left.attempt(lambda: _end(ec2, resource, instances))
@@ -159,9 +156,10 @@ class _Attempts:
 
 
 def _mine(resource: str, listed: str = "") -> list[dict[str, object]]:
-    """Return the filter for what is of a resource: its tag, or for what a builder names itself that name."""
-    if listed in NAMES and not resource.startswith(OURS):
-        return [{"Name": NAMES[listed], "Values": [resource.rpartition("@")[0]]}]
+    """Return the filter for what is of a resource: its tag, or for what Packer gave a name of its own that name."""
+    name = resource.rpartition("@")[0]
+    if listed in NAMES and tags.PACKERS_OWN.fullmatch(name):
+        return [{"Name": NAMES[listed], "Values": [name]}]
     return [{"Name": f"tag:{tags.RESOURCE}", "Values": [resource]}]
 
 

@@ -17,9 +17,11 @@ import pytest
 from imagetest.builders.packer import amazon
 from imagetest.builders.packer.builder import PackerBuilder
 from imagetest.config import wiring
+from imagetest.errors import BakeError
 from imagetest.execute import tags
 from imagetest.execute.leases import Leases
 from imagetest.model.plan import BakeOrder
+from imagetest.pipeline.claims import leased
 from imagetest.pipeline.reap import reap
 from imagetest.ports import Event
 from imagetest.testing.aws import AwsWithBodies
@@ -221,6 +223,67 @@ def test_all_that_a_bake_makes_says_whose_it_is_and_until_when(aws: AwsWithBodie
     for keys in told.values():
         assert keys >= {tags.OWNER, tags.RUN, tags.EXPIRES}
     assert there(ec2) == []
+
+
+COPIED = "eu-west-1"
+
+
+@pytest.fixture
+def copying(order: BakeOrder) -> BakeOrder:
+    order.template.write_text(source(source_ami="", source_ami_filter=FILTER, ami_regions=[COPIED]))
+    return order
+
+
+@pytest.mark.packer
+@pytest.mark.docker
+def test_copies_that_a_template_makes_say_whose_they_are(
+    aws: AwsWithBodies, copying: BakeOrder, tmp_path: Path
+) -> None:
+    claimed = list[tuple[str, str]]()
+    PackerBuilder().build(
+        copying, ["amazon-ebs"], log=tmp_path / "log", secrets=(), progress=lambda _: None,
+        claim=lambda kind, name: claimed.append((kind, name)),
+    )  # fmt: skip
+    (copy,) = aws.client("ec2", COPIED).describe_images(Owners=["self"])["Images"]
+
+    assert tags.OWNER in tags.of(copy)
+    assert ("image:ec2", f"{COPIED}:copies-of:{copy['SourceImageId']}") in claimed
+
+
+@pytest.mark.packer
+@pytest.mark.docker
+@pytest.mark.usefixtures("copying")
+def test_a_copy_in_another_region_goes_with_a_bake_that_was_killed(aws: AwsWithBodies, killed: Killed) -> None:
+    here, there_ = aws.client("ec2"), aws.client("ec2", COPIED)
+    killed.run(lambda: bool(there_.describe_images(Owners=["self"])["Images"]))
+    killed.reap()
+
+    assert there(here) == []
+    assert there_.describe_images(Owners=["self"])["Images"] == []
+    assert list(killed.leases) == []
+
+
+@pytest.mark.packer
+@pytest.mark.docker
+def test_a_key_pair_that_was_there_before_is_nobodys_to_remove(
+    aws: AwsWithBodies, order: BakeOrder, tmp_path: Path
+) -> None:
+    """A template may call its temporary key pair as one is called that somebody uses: Packer fails over it."""
+    ec2, (kind, named) = aws.client("ec2"), ("KeyName", "ops")
+    ec2.create_key_pair(KeyName=named)
+    started = ec2.run_instances(ImageId=aws.ami(NAME), MinCount=1, MaxCount=1, KeyName=named)["Instances"][0]
+    order.template.write_text(source(source_ami="", source_ami_filter=FILTER, temporary_key_pair_name=named))
+    leases = Leases(tmp_path / "leases")
+    with pytest.raises(BakeError), leased(leases, wiring.driver, "web", lambda _: None) as claim:
+        PackerBuilder().build(
+            order, ["amazon-ebs"], log=tmp_path / "log", secrets=(), progress=lambda _: None, claim=claim
+        )  # fmt: skip
+    (pair,) = ec2.describe_key_pairs()["KeyPairs"]
+    rows = ec2.describe_instances(InstanceIds=[started["InstanceId"]])["Reservations"]
+
+    assert (pair[kind], pair.get("Tags", [])) == (named, [])
+    assert rows[0]["Instances"][0]["State"]["Name"] == "running"
+    assert list(leases) == []
 
 
 def marked_with(ec2: Any) -> dict[str, set[str]]:

@@ -49,6 +49,13 @@ def test_of_an_ami_that_is_gone_already_the_snapshots_go(stubber: Stubber) -> No
     baked.discard(stubber.client, REGION, AMI)
 
 
+def test_credentials_that_have_run_out_leave_a_leak(stubber: Stubber) -> None:
+    stubber.add_client_error("describe_images", "ExpiredToken")
+
+    with pytest.raises(LeakError, match="may still be there"):
+        baked.discard_left(stubber.client, REGION, "made-of:i-0123456789abcdef0")
+
+
 # -- in an account
 
 
