@@ -37,7 +37,7 @@ class Process(Protocol):
         ...
 
     def close_input(self) -> None:
-        """End its standard input."""
+        """End its standard input; what is still to be read stays so, and a terminal goes on."""
         ...
 
     def exit_code(self) -> int:

@@ -261,6 +261,18 @@ def test_a_person_gets_a_terminal_through_the_gateway(dockyard: Dockyard, boot: 
     assert (done.returncode, done.stdout.strip()[:9]) == (6, b"/dev/pts/")
 
 
+def test_a_terminal_speaks_on_after_its_input_has_ended(dockyard: Dockyard, boot: Boot) -> None:
+    with boot(dockyard.build(*images.NO_SERVER)) as up:
+        assert up.transport is not None
+        session = up.transport.open_session(timeout=20)
+        session.get_pty()
+        session.exec_command("sleep 1; tty; exit 6")
+        session.shutdown_write()
+
+        assert session.makefile("rb").read()[:9] == b"/dev/pts/"
+        assert session.recv_exit_status() == 6
+
+
 @pytest.fixture(scope="module")
 def rest(dockyard: Dockyard, driver: DockerDriver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     image = dockyard.build(

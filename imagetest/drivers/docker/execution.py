@@ -79,8 +79,13 @@ class ContainerProcess:
         self._socket.sendall(data)
 
     def close_input(self) -> None:
-        """End its standard input."""
-        self._socket.shutdown(socket.SHUT_WR)
+        """End its standard input; a terminal has no such end, as with OpenSSH's server.
+
+        The engine answers the end of a terminal's input by closing its output too, and what was still to come is lost
+        (`copyStreams` in https://github.com/moby/moby/blob/v28.5.2/container/stream/attach.go).
+        """
+        if not self._terminal:
+            self._socket.shutdown(socket.SHUT_WR)
 
     def exit_code(self) -> int:
         """Wait for the exit code; 137, as of a killed process, when the container went away with it."""
