@@ -11,6 +11,7 @@ from imagetest.cli.common import Config
 
 if TYPE_CHECKING:
     from imagetest.config.settings import Settings
+    from imagetest.execute.leases import Leases
     from imagetest.pipeline.reap import Swept
 
 LOOK = "look at it: a tag imagetest:expires holds a time with its zone, 2026-11-23T08:00:00+00:00"
@@ -33,31 +34,38 @@ def reap(
     """Remove every instance whose run is gone."""
     from imagetest.config import wiring
     from imagetest.config.settings import load
-    from imagetest.errors import LeakError
+    from imagetest.errors import ImagetestError, LeakError
     from imagetest.pipeline.reap import reap as remove
 
     settings = load(config)
     leases = wiring.leases(settings)
+    lost: ImagetestError | None = None
     failed: list[str] = []
     try:
         remove(
             leases, wiring.driver, keys=settings.state / "keys", kept=kept, reused=reused,
             told=lambda lease: typer.echo(f"removed {lease.resource}"),
         )  # fmt: skip
-    except LeakError as leak:
-        if not expired:
-            raise
-        failed.append(str(leak))  # what has expired goes all the same
+    except ImagetestError as error:
+        lost = error  # what has expired goes all the same
     for where in expired or ():
         failed += _expired(settings, where)
-    waiting = [lease.resource for lease in leases if lease.kept]
+    _tell_what_waits(leases)
+    if failed:
+        before = [str(lost)] if lost else []
+        raise LeakError(f"not all that has expired could be removed: {'; '.join(before + failed)}", hint=LOOK)
+    if lost:
+        raise lost
+
+
+def _tell_what_waits(leases: Leases) -> None:
+    found, _ = leases.look()
+    waiting = [lease.resource for lease in found if lease.kept]
     if waiting:
         typer.echo(f"kept on purpose: {', '.join(waiting)}; --kept removes them")
-    lent = [lease.resource for lease in leases if lease.standing]
+    lent = [lease.resource for lease in found if lease.standing]
     if lent:
         typer.echo(f"left to a later run: {', '.join(lent)}; --reused removes them")
-    if failed:
-        raise LeakError(f"not all that has expired could be removed: {'; '.join(failed)}", hint=LOOK)
 
 
 def _expired(settings: Settings, where: str) -> list[str]:

@@ -93,7 +93,7 @@ class Leases:
         Raises StorageError when that cannot be noted.
         """
         with self._locked():
-            if any(_alike(lease.standing, standing) for lease in self):
+            if any(_alike(lease.standing, standing) for lease in self.look()[0]):
                 return False
             self._write(replace(_read(self._path(resource)), standing=standing))
         return True
@@ -105,7 +105,8 @@ class Leases:
         """
         pid = os.getpid()
         with self._locked():
-            found = [lease for lease in self if lease.standing is not None and chosen(lease, lease.standing)]
+            readable, _ = self.look()  # one that cannot be read is told by whoever reaps, and no other waits for that
+            found = [lease for lease in readable if lease.standing is not None and chosen(lease, lease.standing)]
             for lease in found:
                 self._write(replace(lease, pid=pid, started=process_start(pid), standing=None))
         return found
@@ -119,16 +120,23 @@ class Leases:
             raise LeakError(f"cannot remove lease {path}: {error.strerror}", hint="delete the file") from error
 
     def __iter__(self) -> Iterator[Lease]:
-        """Return all leases, oldest first."""
+        """Return all leases, oldest first. Raises StorageError, after all others, for one that cannot be read."""
+        found, unreadable = self.look()
+        yield from found
+        for error in unreadable:
+            raise error
+
+    def look(self) -> tuple[list[Lease], list[StorageError]]:
+        """Return all leases, oldest first, and why others cannot be read."""
+        found, unreadable = list[Lease](), list[StorageError]()
         for path in sorted(self._folder.glob("*.json"), key=lambda path: path.name):
             try:
-                yield _read(path)
+                found.append(_read(path))
             except FileNotFoundError:
                 continue  # its owner removed it meanwhile
-
-    def abandoned(self) -> list[Lease]:
-        """Return the leases whose owner is gone, and that were neither kept on purpose nor left to a later run."""
-        return [lease for lease in self if not (lease.kept or lease.standing or owner_is_alive(lease))]
+            except StorageError as error:
+                unreadable.append(error)
+        return found, unreadable
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -185,6 +193,11 @@ def process_start(pid: int) -> str:
     except OSError:
         return ""
     return stat.rpartition(")")[2].split()[19]
+
+
+def is_abandoned(lease: Lease) -> bool:
+    """Say whether its owner is gone, and neither kept it on purpose nor left it to a later run."""
+    return not (lease.kept or lease.standing or owner_is_alive(lease))
 
 
 def owner_is_alive(lease: Lease) -> bool:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imagetest.errors import InfrastructureError, LeakError, UsageError
-from imagetest.execute.leases import IMAGE, SCRATCH, Lease, Leases
+from imagetest.errors import ImagetestError, InfrastructureError, LeakError, UsageError
+from imagetest.execute.leases import IMAGE, SCRATCH, Lease, Leases, is_abandoned
 from imagetest.model.promotion import Leftover
 from imagetest.ports import Driver, Expiring, Store, Tidying
 
@@ -28,25 +28,27 @@ def reap(
     Those that were kept on purpose go only when `kept`; those that wait for a later run go when `reused`, or once
     they waited for too long.
 
-    Raises the first LeakError once all were tried.
+    Raises the first ImagetestError once all were tried: a LeakError for what could not be removed, a PluginError for
+    what nobody here can remove, a StorageError for a lease that cannot be read.
     """
-    doomed = [lease for lease in leases if lease.kept] if kept else []
-    doomed += leases.abandoned()
+    found, unreadable = leases.look()
+    doomed = [lease for lease in found if (kept and lease.kept) or is_abandoned(lease)]
     now = datetime.now(UTC)
-    if any(lease.standing for lease in leases):
+    if any(lease.standing for lease in found):
         doomed += leases.claim(lambda _lease, standing: reused or standing.until <= now)
-    leaks = []
+    failed: list[ImagetestError] = []
     for lease in doomed:
         try:
             _remove(lease, drivers)
             leases.release(lease.resource)
-        except LeakError as leak:
-            leaks.append(leak)
+        except ImagetestError as error:
+            failed.append(error)
             continue
         shutil.rmtree(keys / lease.resource, ignore_errors=True)
         told(lease)
-    if leaks:
-        raise leaks[0]
+    failed += unreadable
+    if failed:
+        raise failed[0]
     return tuple(doomed)
 
 

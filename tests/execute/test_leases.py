@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from imagetest.errors import LeakError, StorageError
-from imagetest.execute.leases import Lease, Leases, owner_is_alive, process_start
+from imagetest.execute.leases import Lease, Leases, is_abandoned, owner_is_alive, process_start
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def test_releasing_what_is_gone_is_fine(leases: Leases) -> None:
 
 def test_a_live_owner_keeps_its_resource(leases: Leases) -> None:
     assert owner_is_alive(leases.take("docker", "imagetest-1-web", "web"))
-    assert leases.abandoned() == []
+    assert not any(map(is_abandoned, leases))
 
 
 def test_a_dead_owner_abandons_its_resource(folder: Path, leases: Leases) -> None:
     script = f"from imagetest.execute.leases import Leases; from pathlib import Path; Leases(Path({str(folder)!r}))"
     subprocess.run([sys.executable, "-c", f"{script}.take('docker', 'imagetest-2-web', 'web')"], check=True)
 
-    assert [lease.resource for lease in leases.abandoned()] == ["imagetest-2-web"]
+    assert [lease.resource for lease in leases if is_abandoned(lease)] == ["imagetest-2-web"]
 
 
 def test_a_process_id_that_was_given_out_again_is_not_the_owner(
@@ -87,7 +87,7 @@ def test_what_was_kept_on_purpose_is_never_abandoned(leases: Leases) -> None:
 
     assert kept.kept
     assert not owner_is_alive(gone)
-    assert leases.abandoned() == []
+    assert not any(map(is_abandoned, leases))
 
 
 def test_keeping_one_does_not_depend_on_the_others(folder: Path, leases: Leases) -> None:
@@ -119,8 +119,9 @@ def test_a_lease_that_cannot_be_read_is_an_error_that_names_it(folder: Path, lea
     (folder / "imagetest-0-web.json").write_bytes(content)
 
     with pytest.raises(StorageError, match=r"imagetest-0-web\.json cannot be read") as caught:
-        leases.abandoned()
+        list(leases)
     assert "delete the file" in caught.value.hint
+    assert [lease.resource for lease in leases.look()[0]] == ["imagetest-1-web"]
 
 
 def test_a_lease_that_may_not_be_read_is_an_error_that_names_it(folder: Path, leases: Leases) -> None:

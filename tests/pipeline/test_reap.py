@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from imagetest.errors import EngineError, LeakError, StorageError
+from imagetest.config import wiring
+from imagetest.errors import EngineError, LeakError, PluginError, StorageError
 from imagetest.execute.leases import Lease, Leases
 from imagetest.model.assessment import Assessment, Verdict
 from imagetest.model.promotion import Action, Leftover, Placement, Promotion
 from imagetest.pipeline.reap import Swept, reap, reap_leftovers
+from imagetest.ports import Driver
 from imagetest.testing.fakes import FakeDriver
 from tests.nouns import NOW, record
 
@@ -35,10 +37,13 @@ class Beach:
         (self.keys / resource).mkdir(parents=True)
         return lease
 
+    def drivers(self, kind: str) -> Driver:
+        return self.driver if kind == "fake" else wiring.driver(kind)
+
     def reap(self, *, kept: bool = False) -> list[str]:
         told = self.told = list[str]()
         reap(
-            self.leases, lambda _kind: self.driver, keys=self.keys, kept=kept,
+            self.leases, self.drivers, keys=self.keys, kept=kept,
             told=lambda lease: told.append(lease.resource),
         )  # fmt: skip
         return told
@@ -87,15 +92,23 @@ def test_one_that_cannot_be_removed_does_not_save_the_others(beach: Beach) -> No
     assert [path.name for path in beach.keys.iterdir()] == ["a-stuck"]
 
 
-def test_a_lease_that_cannot_be_read_is_no_reason_to_guess(beach: Beach, tmp_path: Path) -> None:
+def test_one_that_nobody_here_knows_how_to_remove_does_not_save_the_others(beach: Beach) -> None:
+    beach.leases._write(replace(beach.leave("a-foreign"), kind="balloon"))  # noqa: SLF001 - as a plugin's that is gone
+    beach.leave("b-abandoned")
+
+    with pytest.raises(PluginError, match="balloon"):
+        beach.reap()
+    assert (beach.told, beach.left()) == (["b-abandoned"], ["a-foreign"])
+
+
+def test_a_lease_that_cannot_be_read_is_said_and_saves_no_other(beach: Beach, tmp_path: Path) -> None:
     beach.leave("abandoned")
-    (tmp_path / "leases" / "torn.json").write_text("{")
+    (tmp_path / "leases" / "a-torn.json").write_text("{")
 
     with pytest.raises(StorageError, match=r"torn\.json"):
         beach.reap()
-    (tmp_path / "leases" / "torn.json").unlink()
-
-    assert beach.left() == ["abandoned"]
+    assert beach.told == ["abandoned"]
+    assert [path.name for path in (tmp_path / "leases").iterdir()] == ["a-torn.json"]
 
 
 # -- what failed promotions left
