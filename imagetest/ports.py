@@ -331,6 +331,10 @@ class Retiring(Protocol):
         """
         ...
 
+    def retired(self, outlet: Outlet, superseded: Sequence[Placement]) -> bool:
+        """Say whether that was done with all that was superseded. Raises InfrastructureError when it cannot be told."""
+        ...
+
 
 @runtime_checkable
 class Keeping(Protocol):

@@ -6,11 +6,14 @@ is imported when it is first used.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imagetest.errors import ConfigError, EngineError, ImagetestError
@@ -53,6 +56,29 @@ _Given = TypeVar("_Given")
 _sessions = threading.Lock()
 """A session is no thing for two threads; the clients that it makes are."""
 
+_made: dict[_Read, Any] = {}
+"""The one session, by what it was made of: each makes its own of a role, and reads megabytes of the API's model."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a session reads when it is made: where that is another, so must the session be."""
+
+    variables: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, int], ...]
+    """Each file of configuration, and when it was last written, in nanoseconds."""
+
+    @classmethod
+    def now(cls) -> _Read:
+        variables = sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+        named = {
+            os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
+            os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+        }
+        paths = [Path(one).expanduser() for one in sorted(named)]
+        written = [(str(one), one.stat().st_mtime_ns if one.exists() else 0) for one in paths]
+        return cls(tuple(variables), tuple(written))
+
 
 class RefusedError(EngineError):
     """AWS answered, and with an error."""
@@ -69,7 +95,6 @@ def client(service: str, region: str = "") -> Any:
     It asks again by itself, ever more slowly, where AWS is overloaded or throttles. Whoever asks closes it. Raises
     ConfigError when there is no region, no such profile, or an endpoint that is no URL.
     """
-    import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
@@ -79,31 +104,42 @@ def client(service: str, region: str = "") -> Any:
     )  # fmt: skip
     try:
         with _sessions:
-            return boto3.session.Session().client(service, region_name=region or None, config=settings)  # type: ignore[call-overload]
+            return _session().client(service, region_name=region or None, config=settings)
     except BotoCoreError as error:
         raise _not_asked(f"ask {service}", error) from error
     except ValueError as error:  # what botocore says of an endpoint without a scheme
         raise ConfigError(f"cannot ask {service} of AWS: {error}", hint="AWS_ENDPOINT_URL is a URL, if set") from error
 
 
+def _session() -> Any:
+    """Return the session, a new one where the user's configuration has changed."""
+    import boto3
+
+    read = _Read.now()
+    if read not in _made:
+        _made.clear()
+        _made[read] = boto3.session.Session()
+    return _made[read]
+
+
 def region() -> str:
     """Return the region of the user's configuration; an empty string where it names none."""
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        return boto3.session.Session().region_name or ""
+        with _sessions:
+            return _session().region_name or ""
     except BotoCoreError as error:
         raise _not_asked("find the region", error) from error
 
 
 def credentials() -> str:
     """Return the way by which credentials were found, such as `env` or `sso`; an empty string where there are none."""
-    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        found = boto3.session.Session().get_credentials()
+        with _sessions:
+            found = _session().get_credentials()
     except BotoCoreError as error:
         raise _not_asked("find credentials", error) from error
     return str(found.method) if found is not None else ""

@@ -78,16 +78,32 @@ def retire(desk: Desk, entry: Promotion) -> None:
     channel = desk.outlet.channel
     keep = desk.outlet.ami.keep if desk.outlet.ami else None
     try:
-        history = [one for one in desk.store.history() if one.kind == entry.kind]  # a name may have been another's
-        earlier = retention.superseded(history, channel=channel, image=entry.image)
+        earlier = _superseded(desk, entry)
+        history = _history(desk, entry)
         surplus = retention.surplus(history, channel=channel, image=entry.image, keep=keep) if keep is not None else ()
         desk.promoter.retire(desk.recorded(), earlier, surplus)
     except ImagetestError as error:
         raise InfrastructureError(
             f"{entry.image!r} is in {channel!r} as record {entry.number}, but what was there before was not retired: "
             f"{error}",
-            hint=error.hint or "promote it again to go on with that",
+            hint=error.hint or "the same command again goes on with that",
         ) from error
+
+
+def is_retired(desk: Desk, entry: Promotion) -> bool:
+    """Say whether what was superseded is retired. Raises InfrastructureError when that cannot be told."""
+    if not isinstance(desk.promoter, Retiring):
+        return True
+    return desk.promoter.retired(desk.recorded(), _superseded(desk, entry))
+
+
+def _superseded(desk: Desk, entry: Promotion) -> tuple[Placement, ...]:
+    return retention.superseded(_history(desk, entry), channel=desk.outlet.channel, image=entry.image)
+
+
+def _history(desk: Desk, entry: Promotion) -> list[Promotion]:
+    """Return all records of images of one kind: a name may have been another's."""
+    return [one for one in desk.store.history() if one.kind == entry.kind]
 
 
 def image_of(entry: Promotion) -> Image:

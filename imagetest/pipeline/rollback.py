@@ -11,7 +11,7 @@ from imagetest.errors import EngineError, GateClosedError, InfrastructureError, 
 from imagetest.execute.interrupts import interrupts
 from imagetest.model.outlet import Evidence
 from imagetest.model.promotion import Action, Placement, Promotion
-from imagetest.pipeline.desk import Desk, enter, image_of, point, retire
+from imagetest.pipeline.desk import Desk, enter, image_of, is_retired, point, retire
 from imagetest.policy import channels
 from imagetest.ports import Driver, Keeping
 
@@ -19,10 +19,11 @@ from imagetest.ports import Driver, Keeping
 def rollback(*, desk: Desk, driver: Driver, by: str, reason: str, now: datetime, to: int | None = None) -> Promotion:
     """Go back to the newest image before, from where it was brought; what is gone of its places is made again.
 
-    A rollback that is recorded but whose channel does not stand there is finished first, and its record returned: one
-    that failed halfway is mended by doing it again, and does not lead further back. With `to`, the number of a record,
-    that is where it goes, whatever stands between. Raises UsageError when there is nothing to go back to,
-    GateClosedError when that image is not what it was, and EngineError, with what else there is, when it is gone.
+    A rollback that is recorded but whose channel does not stand there, or that has not retired what was before, is
+    finished first, and its record returned: one that failed halfway is mended by doing it again, and does not lead
+    further back. With `to`, the number of a record, that is where it goes, whatever stands between. Raises UsageError
+    when there is nothing to go back to, GateClosedError when that image is not what it was, and EngineError, with what
+    else there is, when it is gone.
     """
     desk.promoter.check(desk.outlet)
     standing = desk.standing()
@@ -75,7 +76,9 @@ def _gone(target: Promotion, desk: Desk) -> Iterator[None]:
 def _is_unfinished(standing: Promotion, desk: Desk) -> bool:
     if standing.action is not Action.ROLLBACK:
         return False
-    return not desk.promoter.stands(image_of(standing), desk.recorded(), standing.placements)
+    if not desk.promoter.stands(image_of(standing), desk.recorded(), standing.placements):
+        return True
+    return not is_retired(desk, standing)
 
 
 def _placed(target: Promotion, desk: Desk, driver: Driver) -> Sequence[Placement]:

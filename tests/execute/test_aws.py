@@ -198,3 +198,38 @@ def test_what_is_not_known_yet_is_asked_for_again(monkeypatch: pytest.MonkeyPatc
 def test_no_longer_than_for_a_bounded_time_nor_for_another_error(code: str, seconds: float) -> None:
     with pytest.raises(ClientError, match=code):
         aws.eventually(refusing(code, 1), "InvalidInstanceID.NotFound", seconds=seconds)
+
+
+def keys_of(client: Any) -> str:
+    return str(client._request_signer._credentials.access_key)  # noqa: SLF001 - no other way to see who would sign
+
+
+def test_what_a_session_reads_once_is_read_anew_where_it_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A session makes its credentials once, by a request where they are a role's; another profile makes others."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    counted = tmp_path / "counted"
+    key = '{"Version": 1, "AccessKeyId": "by-a-program", "SecretAccessKey": "x", "Expiration": "2099-01-01T00:00:00Z"}'
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho once >>{counted}\ncat <<'EOF'\n{key}\nEOF\n")
+    program.chmod(0o755)
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(f"[default]\ncredential_process = {program}\n")
+    seen = []
+    for _ in range(3):
+        with asked() as ec2:
+            seen.append(keys_of(ec2))
+    (tmp_path / ".aws" / "credentials").write_text(
+        "[default]\naws_access_key_id = by-hand\naws_secret_access_key = x\n"
+    )
+    with asked() as ec2:
+        seen.append(keys_of(ec2))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "by-the-environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    with asked() as ec2:
+        seen.append(keys_of(ec2))
+
+    assert seen == ["by-a-program"] * 3 + ["by-hand", "by-the-environment"]
+    assert counted.read_text() == "once\n"

@@ -39,7 +39,8 @@ class Shelf:
 
     tags: dict[str, str] = field(default_factory=dict)
     brought: dict[str, Evidence] = field(default_factory=dict)
-    retired: list[tuple[list[str], list[str]]] = field(default_factory=list)
+    retirements: list[tuple[list[str], list[str]]] = field(default_factory=list)
+    led_to: set[str] = field(default_factory=set)
     withdrawn: list[str] = field(default_factory=list)
     prefix: str = "shelf:"
     stuck: bool = False
@@ -66,6 +67,7 @@ class Shelf:
         meanwhile()
         assert {one.digest for one in placements} == {image.digest}
         self.tags[outlet.tag] = image.digest
+        self.led_to.add(image.digest)
 
     def stands(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> bool:
         assert {one.digest for one in placements} == {image.digest}
@@ -84,7 +86,13 @@ class Shelf:
         assert outlet.channel
         if self.lost_by is not None:
             raise self.lost_by
-        self.retired.append(([one.digest for one in superseded], [one.digest for one in surplus]))
+        self.retirements.append(([one.digest for one in superseded], [one.digest for one in surplus]))
+
+        self.led_to -= {one.digest for one in superseded}
+
+    def retired(self, outlet: Outlet, superseded: Sequence[Placement]) -> bool:
+        assert outlet.channel
+        return self.led_to.isdisjoint(one.digest for one in superseded)
 
 
 @dataclass
@@ -303,7 +311,7 @@ def test_what_was_there_before_is_retired_and_what_is_kept_is_not_surplus(world:
     for image in (one, two, three):
         world.promote(image)
 
-    assert world.shelf.retired == [([], []), ([one.digest], []), ([two.digest, one.digest], [one.digest])]
+    assert world.shelf.retirements == [([], []), ([one.digest], []), ([two.digest, one.digest], [one.digest])]
 
 
 def test_a_promotion_whose_predecessor_could_not_be_retired_is_done_and_says_so(world: World) -> None:
@@ -380,6 +388,22 @@ def test_a_rollback_that_failed_halfway_is_finished_and_leads_no_further_back(wo
     assert (finished.number, finished.digest) == (4, two.digest)
     assert (again.number, again.digest) == (5, one.digest)
     assert world.shelf.tags == {"web:stable": one.digest}
+
+
+def test_a_rollback_that_did_not_retire_what_was_before_is_finished_and_leads_no_further_back(world: World) -> None:
+    one, two, three = (world.image(name) for name in ("one", "two", "three"))
+    for image in (one, two, three):
+        world.promote(image)
+    world.shelf.lost_by = EngineError("the account is away")
+    with pytest.raises(InfrastructureError, match="was not retired"):
+        world.rollback()
+    world.shelf.lost_by = None
+    finished = world.rollback()
+    left = set(world.shelf.led_to)
+    again = world.rollback()
+
+    assert (finished.number, finished.digest, left) == (4, two.digest, {two.digest})
+    assert (again.number, again.digest) == (5, one.digest)
 
 
 def test_a_promotion_whose_pointer_was_not_moved_can_be_rolled_back(world: World) -> None:

@@ -52,7 +52,7 @@ class Cloud:
             self.broken.pop(model.name)()
 
     def plain(self, service: str, region: str) -> Any:
-        return boto3.Session(region_name=region).client(service)  # type: ignore[call-overload]
+        return aws.client(service, region)
 
     def ami(self) -> Image:
         ec2 = self.plain("ec2", HOME)
@@ -91,8 +91,8 @@ def cloud(account: AwsWithBodies, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     for name, value in account.environ().items():
         monkeypatch.setenv(name, value)
     yield Cloud(account.endpoint)
-    boto3.client("ssm", region_name=HOME).delete_parameters(Names=[NAME])
-    boto3.client("ssm", region_name=THERE).delete_parameters(Names=[NAME])
+    for region in (HOME, THERE):
+        aws.client("ssm", region).delete_parameters(Names=[NAME])
 
 
 @pytest.fixture
@@ -648,9 +648,9 @@ def test_what_was_superseded_is_deprecated_once(scripted: Scripted) -> None:
     )
     for said in (HELD, {**HELD, "DeprecationTime": "2027-01-01T00:00:00.000Z"}):
         scripted.say(HOME, "describe_images", {"Images": [said]})
-        scripted.say(HOME, "delete_tags", {})
         if said is HELD:
             scripted.say(HOME, "enable_image_deprecation", {"Return": True})
+        scripted.say(HOME, "delete_tags", {})
     place = Placement(where=f"ec2:{HOME}:{SOURCE}", digest=IMAGE.digest)
     for _ in range(2):
         promoter = AmiPromoter(client=scripted.client)

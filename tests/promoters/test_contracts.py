@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from docker.errors import ImageNotFound
 
@@ -186,7 +185,7 @@ class TestBucket(Disks):
     @pytest.fixture
     def outlet(self, account: None) -> Iterator[Outlet]:
         del account
-        name, s3 = f"images-{secrets.token_hex(4)}", boto3.client("s3")
+        name, s3 = f"images-{secrets.token_hex(4)}", aws.client("s3")
         s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         yield Outlet(channel="stable", image="web", disks=f"s3://{name}")
         s3.close()
@@ -194,7 +193,7 @@ class TestBucket(Disks):
     @pytest.fixture
     def objects(self, outlet: Outlet) -> Callable[[], dict[str, bytes]]:
         def objects() -> dict[str, bytes]:
-            s3, name = boto3.client("s3"), outlet.disks.removeprefix("s3://")
+            s3, name = aws.client("s3"), outlet.disks.removeprefix("s3://")
             found = [one["Key"] for one in s3.list_objects_v2(Bucket=name).get("Contents", [])]
             return {key: s3.get_object(Bucket=name, Key=key)["Body"].read() for key in found}
 

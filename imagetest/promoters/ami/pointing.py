@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from imagetest.errors import EngineError
@@ -80,11 +81,16 @@ def _made(ssm: Any, place: Place, name: str) -> bool:
     return True
 
 
+def is_led_to(client: Client, place: Place, outlet: Outlet) -> bool:
+    """Say whether an AMI has the channel's tag; one that is gone has none."""
+    with asked(client, "ec2", place.region, f"look at {place}") as ec2:
+        return tag_of(outlet) in tags.of(described(ec2, place) or {})
+
+
 def stands(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> bool:
     """Say whether an AMI has the channel's tag, and the channel's parameter names it."""
-    with asked(client, "ec2", place.region, f"look at {place}") as ec2:
-        if tag_of(outlet) not in tags.of(described(ec2, place) or {}):
-            return False
+    if not is_led_to(client, place, outlet):
+        return False
     if not ami.parameter:
         return True
     with asked(client, "ssm", place.region, f"read the parameter {ami.parameter!r}") as ssm:
@@ -108,15 +114,13 @@ def take_away(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> N
             if read(ssm, ami.parameter) == place.ami:
                 ssm.delete_parameters(Names=[ami.parameter])
     with asked(client, "ec2", place.region, f"untag {place}") as ec2:
-        untag(ec2, place, outlet)
+        if (said := described(ec2, place)) is not None:
+            untag(ec2, place, said, outlet)
 
 
-def untag(ec2: Any, place: Place, outlet: Outlet) -> dict[str, Any] | None:
-    """Remove the channel's tag from an AMI and its snapshots; return what EC2 says of the AMI, None for none."""
-    said = described(ec2, place)
-    if said is not None:
-        ec2.delete_tags(Resources=[place.ami, *snapshots(said)], Tags=[{"Key": tag_of(outlet)}])
-    return said
+def untag(ec2: Any, place: Place, said: Mapping[str, Any], outlet: Outlet) -> None:
+    """Remove the channel's tag from an AMI and its snapshots."""
+    ec2.delete_tags(Resources=[place.ami, *snapshots(said)], Tags=[{"Key": tag_of(outlet)}])
 
 
 def _organisation(arn: str) -> dict[str, str]:

@@ -105,6 +105,10 @@ class AmiPromoter:
         if failed:
             raise failed[0]
 
+    def retired(self, outlet: Outlet, superseded: Sequence[Placement]) -> bool:
+        """Say whether none of these has the channel's tag any more, which is the last to go."""
+        return not any(pointing.is_led_to(self._client, Place.read(one.where), outlet) for one in superseded)
+
     def leftovers(self, where: str, now: datetime) -> tuple[Leftover, ...]:
         """Return the copies in a region that nobody recorded by their expiry."""
         return leftovers.expired(self._client, where, now)

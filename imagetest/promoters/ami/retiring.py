@@ -19,15 +19,19 @@ VERSIONS = ("$Latest", "$Default")
 
 
 def deprecate(client: Client, place: Place, outlet: Outlet, days: int | None) -> None:
-    """Take the channel's tag off an AMI, and have EC2 call it deprecated some days from now, unless it has a date.
+    """Have EC2 call an AMI deprecated some days from now, unless it has a date, and take the channel's tag off it.
 
-    What another channel stands at by its tag, which may be one of another registry, is not.
+    What another channel stands at by its tag, which may be one of another registry, is not deprecated. The tag goes
+    last, so that as long as it is there somebody sees that this was not done.
     """
     with asked(client, "ec2", place.region, f"deprecate {place}") as ec2:
-        said = untag(ec2, place, outlet)
-        if said is not None and days is not None and not (said.get("DeprecationTime") or elsewhere(said, outlet)):
+        said = described(ec2, place)
+        if said is None:
+            return
+        if days is not None and not (said.get("DeprecationTime") or elsewhere(said, outlet)):
             at = (datetime.now(UTC) + timedelta(days=days)).replace(second=0, microsecond=0)
             ec2.enable_image_deprecation(ImageId=place.ami, DeprecateAt=at)
+        untag(ec2, place, said, outlet)
 
 
 def remove(client: Client, place: Place, outlet: Outlet) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import urllib.request
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +37,7 @@ class AwsWithBodies:
         self._user = user
         self._server: process.Child | None = None
         self._told: dict[str, str] = {}
+        self._sessions = threading.Lock()
 
     def __enter__(self) -> Self:
         """Start the server.
@@ -88,14 +91,20 @@ class AwsWithBodies:
 
     def client(self, service: str, region: str = "") -> Any:
         """Return a boto3 client that asks once: what it is answered is what the caller gets."""
-        import boto3
         from botocore.config import Config
 
-        session = boto3.Session(
-            aws_access_key_id=ACCOUNT_KEY, aws_secret_access_key=ACCOUNT_SECRET, region_name=region or self.region
-        )
         once = Config(retries={"total_max_attempts": 1})
-        return session.client(service, endpoint_url=self.endpoint, config=once)  # type: ignore[call-overload]
+        with self._sessions:
+            return self._session.client(
+                service, region_name=region or self.region, endpoint_url=self.endpoint, config=once
+            )
+
+    @cached_property
+    def _session(self) -> Any:
+        """Return the one session, which reads the API's model once; a session is no thing for two threads."""
+        import boto3
+
+        return boto3.Session(aws_access_key_id=ACCOUNT_KEY, aws_secret_access_key=ACCOUNT_SECRET)
 
     def environ(self) -> dict[str, str]:
         """Return the environment in which any AWS SDK comes here, one that knows AWS_ENDPOINT_URL or one that does not.
