@@ -316,7 +316,11 @@ class Promoter(Protocol):
         ...
 
     def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
-        """Have the channel point at nothing; the content stays. Raises InfrastructureError when it cannot."""
+        """Have the channel point at nothing; the content stays.
+
+        `placements` are all that it ever held of the image, newest first: a promotion that failed halfway leaves it
+        pointing at an earlier one. Raises InfrastructureError when it cannot.
+        """
         ...
 
 

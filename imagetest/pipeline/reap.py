@@ -20,10 +20,13 @@ def reap(
     *,
     keys: Path,
     told: Callable[[Lease], None] = lambda _lease: None,
+    excused: Callable[[Lease, ImagetestError], bool] = lambda _lease, _error: False,
     kept: bool = False,
     reused: bool = False,
 ) -> tuple[Lease, ...]:
     """Remove every instance whose owner is gone, and return them; `told` hears of each as soon as it is removed.
+
+    `excused` is asked about one that cannot be removed, and says whether that is no error; its lease stays.
 
     Those that were kept on purpose go only when `kept`; those that wait for a later run go when `reused`, or once
     they waited for too long.
@@ -36,20 +39,22 @@ def reap(
     now = datetime.now(UTC)
     if any(lease.standing for lease in found):
         doomed += leases.claim(lambda _lease, standing: reused or standing.until <= now)
-    failed: list[ImagetestError] = []
+    removed, failed = list[Lease](), list[ImagetestError]()
     for lease in doomed:
         try:
             _remove(lease, drivers)
             leases.release(lease.resource)
         except ImagetestError as error:
-            failed.append(error)
+            if not excused(lease, error):
+                failed.append(error)
             continue
+        removed.append(lease)
         shutil.rmtree(keys / lease.resource, ignore_errors=True)
         told(lease)
     failed += unreadable
     if failed:
         raise failed[0]
-    return tuple(doomed)
+    return tuple(removed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

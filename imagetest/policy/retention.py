@@ -27,8 +27,9 @@ def surplus(history: Sequence[Promotion], *, channel: str, image: str, keep: int
 
 
 def everywhere(history: Sequence[Promotion], entry: Promotion) -> tuple[Placement, ...]:
-    """Return wherever the content of a record was ever brought for its channel."""
-    return _places([one for one in history if one.kind == entry.kind], [entry], but=set())
+    """Return wherever its channel ever held an image of a record's name and kind: any of it may be pointed at still."""
+    records = [one for one in history if (one.channel, one.image, one.kind) == (entry.channel, entry.image, entry.kind)]
+    return tuple(dict.fromkeys(place for one in reversed(records) for place in one.placements))
 
 
 def _newest(history: Sequence[Promotion], entries: list[Promotion], keep: int) -> list[Promotion]:

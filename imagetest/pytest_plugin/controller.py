@@ -21,16 +21,16 @@ from imagetest.execute.redact import Redactor
 from imagetest.marks import PROJECT
 from imagetest.model.control import Profile
 from imagetest.model.finding import Check, Status
-from imagetest.pipeline.reap import reap
 from imagetest.policy.assess import Collected, scope
 from imagetest.policy.exit_code import ExitCode
-from imagetest.ports import Booted, Event
+from imagetest.ports import Booted
 from imagetest.pytest_plugin import exclusions, switch
 from imagetest.pytest_plugin.binding import Catalogue, check_id, controls_of, fixtures_of, image_of
 from imagetest.pytest_plugin.changes import FIXTURE, Changes, Watching, judges_of
 from imagetest.pytest_plugin.display import Display
 from imagetest.pytest_plugin.finishing import Ending
 from imagetest.pytest_plugin.handover import wishes
+from imagetest.pytest_plugin.killed import remove_left
 from imagetest.pytest_plugin.live import is_live
 from imagetest.pytest_plugin.machines import Machines
 from imagetest.pytest_plugin.observing import Observer, merged, observed
@@ -215,12 +215,7 @@ class Controller:
         """Have every image identified or baked; say whether there is one to test."""
         try:
             self.ending.check(self.machines.targets.values())
-            reap(
-                wiring.leases(self.settings), wiring.driver, keys=self.settings.state / "keys",
-                told=lambda lease: self.display.progress(
-                    Event(subject=lease.image, text=f"removed {lease.resource}, left by a killed run")
-                ),
-            )  # fmt: skip
+            remove_left(self.settings, self.display.progress)
             self.machines.prepare(self.profiles)
         except ImagetestError as error:
             self.ending.stopped = error

@@ -219,7 +219,7 @@ def test_a_tool_that_says_100_mb_is_cut_off_and_the_others_are_whole(dockyard: D
 def test_a_machine_whose_every_tool_is_mad_is_given_up(dockyard: Dockyard, boots: Boots) -> None:
     mad = "RUN printf '#!/bin/sh\\nexec yes\\n' >/usr/local/bin/head && chmod +x /usr/local/bin/head"
     with boots(dockyard.build(*server(mad))) as up, pytest.raises(MachineLostError, match="more of its state than"):
-        up.snapshot()
+        up.snapshot(timeout=240)
 
 
 # -- silence

@@ -363,7 +363,19 @@ def test_a_revoke_empties_every_place_that_its_content_was_ever_brought_to(world
     world.promote(image)
     world.revoke()
 
-    assert world.shelf.withdrawn == [f"before:web/{image.digest}", f"shelf:web/{image.digest}"]
+    assert world.shelf.withdrawn == [f"shelf:web/{image.digest}", f"before:web/{image.digest}"]
+
+
+def test_a_revoke_takes_away_what_a_promotion_that_failed_halfway_left_pointed_at(world: World) -> None:
+    one, two = world.image("one"), world.image("two")
+    world.promote(one)
+    world.shelf.stuck = True
+    with pytest.raises(EngineError):
+        world.promote(two)
+    world.shelf.stuck = False
+    world.revoke()
+
+    assert world.shelf.withdrawn == [f"shelf:web/{image.digest}" for image in (two, one)]
 
 
 def test_what_was_never_in_a_channel_is_not_revoked(world: World) -> None:

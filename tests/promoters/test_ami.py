@@ -295,6 +295,15 @@ def test_a_revoke_leaves_a_parameter_that_names_anothers_ami(promoter: AmiPromot
     assert cloud.parameter(HOME)["Value"] == before != ami_of(ours[0])
 
 
+def test_a_revoke_takes_away_what_a_promotion_that_failed_halfway_left(promoter: AmiPromoter, cloud: Cloud) -> None:
+    before = put(promoter, cloud.ami())
+    after = put(promoter, cloud.ami(), replace(OUTLET, ami=replace(AMI, regions=(HOME,))))
+    promoter.withdraw(OUTLET, (*after, *before))
+
+    assert [cloud.parameter(region) for region in (HOME, THERE)] == [{}, {}]
+    assert [channels_of(cloud.tags(one.where)) for one in (*after, *before)] == [{}, {}, {}]
+
+
 def test_a_channel_without_amis_says_so() -> None:
     with pytest.raises(ConfigError, match="channel 'stable' takes no AMIs, which 'web' is") as caught:
         AmiPromoter().check(replace(OUTLET, ami=None))

@@ -92,7 +92,7 @@ class Shop:
     def promote(self, name: str) -> None:
         image = self._driver.identify(self._images[name], name="web")
         verdict = Verdict(gate="default", objections=(), decided=NOW)
-        assessment = replace(judged(found("a")), image=image, id=f"run-{name}")
+        assessment = replace(judged(found("a")), image=image, id=f"run-{name}-{next(NUMBERS)}")
         promote(assessment, verdict, desk=self._desk, driver=self._driver, by="maria@desk", now=NOW)
 
     def rollback(self) -> None:

@@ -185,6 +185,34 @@ def test_a_lease_that_cannot_be_read_stops_the_run_before_anything_is_started(pr
     assert project.dockyard.containers() == []
 
 
+def test_what_a_killed_run_left_in_an_account_that_cannot_be_asked_is_said_and_stops_nobody(project: Project) -> None:
+    """It has an expiry; what was left on this machine has none, and stops the run."""
+    project.write(PASSES)
+    project.environment.update(
+        AWS_REGION="eu-west-1", AWS_EC2_METADATA_DISABLED="true", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""
+    )
+    leave(project, "ec2", "imagetest-0-web")
+    ended = project.run()
+
+    assert ended.code == 0, ended.text
+    assert "left by a killed run, and not removed: 'imagetest-0-web' may still be there" in ended.text
+    assert [lease.resource for lease in project.leases()] == ["imagetest-0-web"]
+
+    leave(project, "docker", "imagetest-0-web")
+    project.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+    ended = project.run()
+
+    assert ended.code == 3, ended.text
+    assert "container 'imagetest-0-web' may still be there" in ended.text
+
+
+def leave(project: Project, kind: str, resource: str) -> None:
+    """Write a lease of a run that was killed."""
+    (project.state / "leases").mkdir(parents=True, exist_ok=True)
+    text = f'{{"kind":"{kind}","resource":"{resource}","image":"web","pid":{2**22 - 1},"started":"1"}}'
+    (project.state / "leases" / f"{resource}.json").write_text(text)
+
+
 def found(project: Project) -> dict[str, str]:
     findings = project.document()["assessment"]["findings"]
     return {one["control_id"]: one["status"] for one in findings}

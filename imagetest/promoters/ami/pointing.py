@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from imagetest.errors import EngineError
@@ -107,15 +107,19 @@ def read(ssm: Any, name: str) -> str:
         raise
 
 
-def take_away(client: Client, place: Place, outlet: Outlet, ami: AmiOutlet) -> None:
-    """Remove the channel's tag, and its parameter where it names this AMI; what is not there is fine."""
+def take_away(client: Client, region: str, amis: Collection[str], outlet: Outlet, ami: AmiOutlet) -> None:
+    """Remove the channel's tag in a region, and its parameter where it names one of some AMIs.
+
+    What is not there is fine.
+    """
     if ami.parameter:
-        with asked(client, "ssm", place.region, f"remove the parameter {ami.parameter!r}") as ssm:
-            if read(ssm, ami.parameter) == place.ami:
+        with asked(client, "ssm", region, f"remove the parameter {ami.parameter!r}") as ssm:
+            if read(ssm, ami.parameter) in amis:
                 ssm.delete_parameters(Names=[ami.parameter])
-    with asked(client, "ec2", place.region, f"untag {place}") as ec2:
-        if (said := described(ec2, place)) is not None:
-            untag(ec2, place, said, outlet)
+    with asked(client, "ec2", region, f"take {outlet.image!r} out of {outlet.channel!r}") as ec2:
+        filters = [{"Name": "tag-key", "Values": [tag_of(outlet)]}]
+        for said in list(aws.pages(ec2, "describe_images", "Images", Filters=filters, IncludeDeprecated=True)):
+            untag(ec2, Place(region, said["ImageId"]), said, outlet)
 
 
 def untag(ec2: Any, place: Place, said: Mapping[str, Any], outlet: Outlet) -> None:

@@ -76,14 +76,16 @@ class AmiPromoter:
         return bool(places) and all(pointing.stands(self._client, place, outlet, ami) for place in places)
 
     def withdraw(self, outlet: Outlet, placements: Sequence[Placement]) -> None:
-        """Remove the channel's parameter and its tags; the AMIs stay, and stay shared.
+        """Remove the channel's parameter, where it names one of these, and its tags; the AMIs stay, and stay shared.
 
-        Every place is tried; raises the first error once all were.
+        Every region is tried; raises the first error once all were.
         """
         failed = []
-        for place in placements:
+        places = [Place.read(one.where) for one in placements]
+        for region in dict.fromkeys(one.region for one in places):
+            amis = {one.ami for one in places if one.region == region}
             try:
-                pointing.take_away(self._client, Place.read(place.where), outlet, _ami(outlet))
+                pointing.take_away(self._client, region, amis, outlet, _ami(outlet))
             except ImagetestError as error:
                 failed.append(error)
         if failed:

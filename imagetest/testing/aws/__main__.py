@@ -20,6 +20,8 @@ from imagetest.testing.aws import AwsWithBodies
 PAUSE_SECONDS = 0.2
 """How late Ctrl-C may be heard: one that comes just before a wait without an end would never be."""
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def main() -> int:
     """Serve, and say with which environment; on standard output there is what a shell can evaluate."""
@@ -48,15 +50,16 @@ def _run(command: list[str], images: dict[str, str], *, region: str, user: str) 
 def _serve(images: dict[str, str], *, region: str, user: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with AwsWithBodies(images=images, region=region, user=user) as aws:
+        heard = list[int]()
+        for number in ENDING:  # to raise from a handler is no way to end: what a finalizer is raised into is lost
+            signal.signal(number, lambda signum, _frame: heard.append(signum))
         lines = [f"export {name}={shlex.quote(value)}" for name, value in aws.environ().items()]
         lines += [f"# {aws.ami(name)}  {name}" for name in images]
-        try:
-            sys.stdout.write("\n".join([*lines, ""]))
-            sys.stdout.flush()
-            while True:
-                time.sleep(PAUSE_SECONDS)
-        except KeyboardInterrupt:
-            sys.stderr.write("removing what is left of it\n")
+        sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
+        while not heard:
+            time.sleep(PAUSE_SECONDS)
+        sys.stderr.write("removing what is left of it\n")
 
 
 def _pair(text: str) -> tuple[str, str]:

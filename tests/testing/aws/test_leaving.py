@@ -116,7 +116,7 @@ def test_by_hand_it_prints_an_environment_until_it_is_ended(images: dict[str, st
     while not lines[-1].startswith("#"):
         lines.append(child.stdout.readline())
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=60)
+    child.communicate(timeout=200)
 
     assert any(one.startswith("export AWS_ENDPOINT_URL=http://127.0.0.1:") for one in lines)
     assert lines[-1].endswith(f"{PLAIN}\n")
