@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from imagetest.errors import BootError, EngineError, InfrastructureError, MachineLostError
 from imagetest.execute import keys
 from imagetest.model.assessment import Assessment, Verdict
+from imagetest.model.codec import Document, encode
+from imagetest.model.control import Profile
 from imagetest.model.image import Image
 from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.plan import BootPlan
@@ -302,6 +305,15 @@ def ignore(event: Event) -> None:
     del event
 
 
+def _document() -> bytes:
+    """Return the document of an assessment in which nothing was asked."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    image = Image(name=NAME, kind="docker", reference="sha256:" + "0" * 64, digest="sha256:" + "0" * 64)
+    assessment = Assessment(id="run-web", image=image, profile=Profile(name=""), started=now, finished=now)
+    verdict = Verdict(gate="default", objections=(), decided=now)
+    return encode(Document(assessment=assessment, verdict=verdict))
+
+
 class PromoterContract:
     """What a promoter must keep.
 
@@ -311,7 +323,7 @@ class PromoterContract:
     asks of the world, counted from 0, is not done but interrupted).
     """
 
-    EVIDENCE = Evidence(assessment_id="run-web", document=b'{"judged": true}\n')
+    EVIDENCE = Evidence(assessment_id="run-web", document=_document())
 
     def test_what_is_placed_is_not_pointed_at_yet(
         self, promoter: Promoter, outlet: Outlet, fresh: Callable[[], Image], pointed: Callable[[], str]

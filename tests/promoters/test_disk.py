@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,21 @@ from botocore.exceptions import ClientError
 
 from imagetest.errors import ConfigError, EngineError, GateClosedError, StorageError
 from imagetest.execute import aws, disks
+from imagetest.model.assessment import Objection, Verdict
+from imagetest.model.codec import Document, encode
+from imagetest.model.finding import Status
 from imagetest.model.image import Image
 from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.promotion import Placement
 from imagetest.promoters.disk import DiskPromoter, bucket, finished
+from tests.nouns import NOW, found, judged, waiver
 from tests.volumes import small_volume
 
-EVIDENCE = Evidence(assessment_id="run-web", document=b'{"judged": true}\n')
+JUDGED = judged(
+    found("a"), found("b", Status.FAILED, waiver("b")), found("c", Status.NOT_APPLICABLE), found("d", Status.FAILED)
+)
+OPEN = Verdict(gate="default", objections=(), decided=NOW)
+EVIDENCE = Evidence(assessment_id="run-web", document=encode(Document(assessment=JUDGED, verdict=OPEN)))
 
 
 def made(path: Path, content: bytes = b"", size: str = "1M") -> Path:
@@ -78,7 +87,8 @@ def test_a_disk_its_checksum_and_its_assessment_lie_under_its_digest(disk: Path,
     folder = shelf / "web"
 
     assert sorted(path.name for path in folder.iterdir()) == [
-        f"{named(one)}.assessment.json", f"{named(one)}.qcow2", f"{named(one)}.sha256", "stable.json", "stable.qcow2",
+        f"{named(one)}.assessment.json", f"{named(one)}.intoto.json", f"{named(one)}.qcow2", f"{named(one)}.sha256",
+        "stable.json", "stable.qcow2",
     ]  # fmt: skip
     assert place == Placement(where=f"qemu:{folder}/{named(one)}.qcow2", digest=one.digest)
     assert (folder / f"{named(one)}.qcow2").read_bytes() == disk.read_bytes()
@@ -89,6 +99,46 @@ def test_a_disk_its_checksum_and_its_assessment_lie_under_its_digest(disk: Path,
         "image": "web", "channel": "stable", "digest": one.digest, "disk": f"{named(one)}.qcow2",
         "sha256": one.digest.removeprefix("sha256:"),
     }  # fmt: skip
+
+
+def attested(folder: Path, one: Image) -> Any:
+    return json.loads((folder / f"{named(one)}.intoto.json").read_text())
+
+
+def test_what_was_tested_is_attested_of_the_very_file(disk: Path, shelf: Path, tmp_path: Path) -> None:
+    one = image(on_top(disk, tmp_path / "top.qcow2"))
+    (place,) = put(one, outlet(shelf))
+    said = attested(shelf / "web", one)
+    document = hashlib.sha256((shelf / "web" / f"{named(one)}.assessment.json").read_bytes()).hexdigest()
+
+    assert said == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": f"{named(one)}.qcow2", "digest": {"sha256": place.digest.removeprefix("sha256:")}}],
+        "predicateType": "https://in-toto.io/attestation/test-result/v0.1",
+        "predicate": {
+            "result": "WARNED",
+            "configuration": [{"name": f"{named(one)}.assessment.json", "digest": {"sha256": document}}],
+            "passedTests": ["a"], "warnedTests": ["b"], "failedTests": ["d"],
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "result"),
+    [
+        (OPEN, Status.PASSED, "PASSED"),
+        (replace(OPEN, tolerated=("a",)), Status.FAILED, "WARNED"),
+        (replace(OPEN, objections=(Objection(rule="r", message="it is broken"),)), Status.FAILED, "FAILED"),
+    ],
+)
+def test_what_is_attested_is_what_was_judged(
+    verdict: Verdict, status: Status, result: str, disk: Path, shelf: Path
+) -> None:
+    one = image(disk)
+    document = encode(Document(assessment=judged(found("a", status)), verdict=verdict))
+    DiskPromoter().place(one, outlet(shelf), Evidence(assessment_id="run-web", document=document))
+
+    assert attested(shelf / "web", one)["predicate"]["result"] == result
 
 
 def test_a_disk_with_others_below_it_is_made_into_one(disk: Path, shelf: Path, tmp_path: Path) -> None:
@@ -215,6 +265,23 @@ def test_what_a_killed_promotion_left_goes_in_time(disk: Path, shelf: Path) -> N
     assert (old.exists(), young.exists()) == (False, True)
 
 
+def test_a_disk_that_a_killed_promotion_was_making_into_one_file_goes_in_time(
+    disk: Path, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = tmp_path / "room"
+    monkeypatch.setattr(finished, "ROOM", str(room))
+    old, young, another = (room / name for name in ("imagetest-disk-old", "imagetest-disk-young", "somebody-elses"))
+    for folder in (old, young, another):
+        folder.mkdir(parents=True)
+        (folder / "disk.qcow2").write_bytes(b"half")
+    for folder in (old, another):
+        os.utime(folder / "disk.qcow2", (0, 0))
+        os.utime(folder, (0, 0))
+    put(image(on_top(disk, tmp_path / "top.qcow2")), outlet(shelf))
+
+    assert sorted(path.name for path in room.iterdir()) == [young.name, another.name]
+
+
 def test_many_who_promote_at_once_leave_whole_disks_and_one_pointer(shelf: Path, tmp_path: Path) -> None:
     several = [image(made(tmp_path / f"{number}.qcow2", b"%d" % number)) for number in range(4)]
     with ThreadPoolExecutor(8) as pool:
@@ -325,7 +392,13 @@ def test_a_bucket_gets_the_same_files(s3: Any, disk: Path) -> None:
     again = put(one, outlet(BUCKET))
     stem = f"golden/web/{named(one)}"
 
-    assert keys(s3) == [f"{stem}.assessment.json", f"{stem}.qcow2", f"{stem}.sha256", "golden/web/stable.json"]
+    assert keys(s3) == [
+        f"{stem}.assessment.json",
+        f"{stem}.intoto.json",
+        f"{stem}.qcow2",
+        f"{stem}.sha256",
+        "golden/web/stable.json",
+    ]
     assert again == (place,) == (Placement(where=f"s3://images/{stem}.qcow2", digest=one.digest),)
     assert body(s3, f"{stem}.qcow2") == disk.read_bytes()
     assert json.loads(body(s3, "golden/web/stable.json"))["digest"] == one.digest
@@ -458,7 +531,7 @@ def test_a_withdrawn_channel_of_a_bucket_leads_nowhere(s3: Any, disk: Path) -> N
         DiskPromoter().withdraw(outlet(BUCKET), placements)
 
     assert "golden/web/stable.json" not in keys(s3)
-    assert len(keys(s3)) == 3
+    assert len(keys(s3)) == 4
 
 
 def test_what_lies_in_a_bucket_is_read_before_it_is_gone_back_to(s3: Any, large: Path) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +20,11 @@ from imagetest.model.image import Image
 
 CONVERT_SECONDS = 3600
 CHUNK_BYTES = 4 << 20
+
+PREFIX = "imagetest-disk-"
+
+STALE_SECONDS = 24 * 3600
+"""After this long a folder is one that a killed promotion left."""
 
 ROOM = "/var/tmp"  # noqa: S108 - a folder of its own is made in it
 """Where a disk is made into one file: on a medium, which /tmp is not everywhere."""
@@ -55,12 +63,26 @@ def finished(image: Image) -> Iterator[Finished]:
 @contextmanager
 def _room() -> Iterator[str]:
     """Give a folder for as long as a disk is made. Raises EngineError where there can be none."""
+    _sweep()
     try:
-        made = tempfile.TemporaryDirectory(prefix="imagetest-disk-", dir=ROOM, ignore_cleanup_errors=True)
+        made = tempfile.TemporaryDirectory(prefix=PREFIX, dir=ROOM, ignore_cleanup_errors=True)
     except OSError as error:
         raise EngineError(f"cannot make a folder in {ROOM}: {error.strerror}", hint="is there room?") from error
     with made as folder:
         yield folder
+
+
+def _sweep() -> None:
+    """Remove what killed promotions of this user left: no promotion takes a day."""
+    for folder in Path(ROOM).glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            found = folder.lstat()
+            if found.st_uid == os.getuid() and time.time() - _touched(folder) > STALE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _touched(folder: Path) -> float:
+    return max(path.lstat().st_mtime for path in (folder, *folder.iterdir()))
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Publish disks: the disk, its checksum and its assessment by digest, then what the channel points at."""
+"""Publish disks: by digest the disk, its checksum, its assessment and attestation; then what the channel points at."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from imagetest.errors import ConfigError, StorageError
 from imagetest.model.image import Image
 from imagetest.model.outlet import Evidence, Outlet
 from imagetest.model.promotion import Placement
+from imagetest.promoters.disk.attestation import statement
 from imagetest.promoters.disk.bucket import Bucket
 from imagetest.promoters.disk.finished import Finished, finished
 from imagetest.promoters.disk.folder import Folder
@@ -70,7 +71,7 @@ class DiskPromoter:
             )
 
     def place(self, image: Image, outlet: Outlet, evidence: Evidence) -> tuple[Placement, ...]:
-        """Put the disk, its checksum and its assessment there, under the digest of what was tested."""
+        """Put the disk, its checksum, its assessment and what attests it there, under the digest of what was tested."""
         shelf, stem = _shelf(outlet), _stem(image)
         with finished(image) as disk:
             name = f"{stem}.{disk.format}"
@@ -78,7 +79,10 @@ class DiskPromoter:
                 shelf.put(name, disk)
             shelf.write(f"{stem}.sha256", f"{disk.sha256}  {name}\n".encode())
             if evidence.document:
-                shelf.write(f"{stem}.assessment.json", evidence.document)
+                assessed = f"{stem}.assessment.json"
+                attested = statement(evidence.document, name=name, sha256=disk.sha256, assessment=assessed)
+                shelf.write(assessed, evidence.document)
+                shelf.write(f"{stem}.intoto.json", attested)
             return (Placement(where=shelf.where(name), digest=DIGEST + disk.sha256),)
 
     def publish(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> None:
