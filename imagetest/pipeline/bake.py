@@ -172,8 +172,7 @@ class Kitchen:
             else:  # nobody knows which of the two it was baked from
                 said = "what it depends on changed while it was baked: it will be baked again"
                 self._progress(Event(subject=plan.source, text=said))
-            if isinstance(driver, Expiring):
-                driver.settle(artifact.reference)
+            self._settle(plan.source, artifact.reference, driver)
             made[plan.source] = (image, bake)
         return made
 
@@ -182,10 +181,21 @@ class Kitchen:
         image = self._find(plan.record, name=order.name)
         if image is None:
             raise EngineError(f"the image that was baked of {plan.source!r} is gone", hint="try again")
+        self._settle(plan.source, image.reference, self._driver(image.kind))
         kept = self._path(order, plan.source, plan.key).with_suffix(".log")
         if kept.is_file():
             save(self._folder / plan.record.bake.log, kept.read_bytes())
         return image, replace(plan.record.bake, reused=True)
+
+    def _settle(self, source: str, reference: str, driver: Driver) -> None:
+        """Have an image stay; one that cannot be made to is there all the same, and worth its bake: that is told."""
+        if not isinstance(driver, Expiring):
+            return
+        try:
+            driver.settle(reference)
+        except EngineError as error:
+            said = f"{reference} may go with 'imagetest reap --expired' some hours from now: {error}; any run retries"
+            self._progress(Event(subject=source, text=said))
 
     def _path(self, order: BakeOrder, source: str, key: str) -> Path:
         return self._records / order.name / source / f"{key.removeprefix('sha256:')[:16]}.json"

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from imagetest.errors import BakeError, StorageError
+from imagetest.errors import BakeError, EngineError, StorageError
 from imagetest.execute.leases import Leases
 from imagetest.model.image import Input
 from imagetest.model.plan import BakeOrder
 from imagetest.pipeline.bake import Baked, Kitchen
-from imagetest.ports import Artifact, Claim, Event, Ingredients, Progress
+from imagetest.ports import Artifact, Claim, Event, Expired, Ingredients, Progress
 from imagetest.testing.fakes import FakeDriver
 
 
@@ -128,6 +129,39 @@ def test_what_did_not_change_is_not_baked_again(kitchen: Make, oven: Oven, order
     assert second.images["docker.web"][1].reused
     assert said[0] == "docker.web: baking: it was not baked before"
     assert said[-1] == "docker.web: unchanged since it was baked, not baked again"
+
+
+class Account(FakeDriver):
+    """A place whose images carry an expiry until they are told to stay."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refuses = False
+        self.settled: list[str] = []
+
+    def expired(self, where: str, now: datetime) -> Expired:
+        raise AssertionError((where, now))
+
+    def settle(self, reference: str) -> None:
+        if self.refuses:
+            raise EngineError("DeleteTags is not allowed")
+        self.settled.append(reference)
+
+
+def test_an_image_that_cannot_be_told_to_stay_is_worth_its_bake_and_told_when_it_is_used_again(
+    kitchen: Make, oven: Oven, order: BakeOrder, said: list[str]
+) -> None:
+    oven.driver = account = Account()
+    account.refuses = True
+    baked = kitchen().bake(order)
+    account.refuses = False
+    before = list(account.settled)
+    kitchen().bake(order)
+
+    assert "docker.web:1 may go with 'imagetest reap --expired'" in "\n".join(said)
+    assert "DeleteTags is not allowed" in "\n".join(said)
+    assert (len(oven.built), before) == (1, [])
+    assert account.settled == [baked.images["docker.web"][0].digest]
 
 
 def test_every_change_is_named(kitchen: Make, oven: Oven, order: BakeOrder) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from imagetest.drivers.ec2.amis import described
-from imagetest.errors import ImagetestError, LeakError
+from imagetest.drivers.ec2.amis import ABSENT, described
+from imagetest.errors import EngineError, ImagetestError, LeakError
 from imagetest.execute import aws, tags
 
 LEFT = re.compile(r"(?P<region>[a-z0-9-]+):(?P<what>made-of:i-[0-9a-f]+|copies-of:ami-[0-9a-f]+|snap-[0-9a-f]+)")
@@ -44,10 +44,14 @@ def discard_left(ec2: Any, region: str, what: str) -> None:
 
 
 def settle(ec2: Any, region: str, ami: str) -> None:
-    """Have an AMI say whose it is, and expire no more. Raises EngineError."""
+    """Have an AMI say whose it is, and expire no more, unless it does. Raises EngineError."""
     with aws.translated(f"mark AMI {ami!r} in {region} as one that stays"):
-        (found,) = ec2.describe_images(ImageIds=[ami])["Images"]
-        things = sorted({ami, *_snapshots(found), *aws.snapshots_of(ec2, ami)})
+        found = ec2.describe_images(ImageIds=[ami])["Images"]
+        if not found:
+            raise EngineError(f"cannot mark AMI {ami!r} in {region} as one that stays: AWS does not list it")
+        if _settled(tags.of(found[0])):
+            return
+        things = sorted({ami, *_snapshots(found[0]), *aws.snapshots_of(ec2, ami)})
         ec2.create_tags(Resources=things, Tags=tags.owned())
         ec2.delete_tags(Resources=things, Tags=[{"Key": tags.EXPIRES}])
 
@@ -96,9 +100,18 @@ def _discard(ec2: Any, region: str, ami: str) -> None:
     with aws.translated(f"look for the snapshots of AMI {ami!r} in {region}"):
         snapshots = {*aws.snapshots_of(ec2, ami), *(snapshot for one in found for snapshot in _snapshots(one))}
     for one in found:
-        with aws.translated(f"deregister AMI {one['ImageId']!r} in {region}"):
-            ec2.deregister_image(ImageId=one["ImageId"])
+        _deregister(ec2, region, str(one["ImageId"]))
     _delete(ec2, region, sorted(snapshots))
+
+
+def _deregister(ec2: Any, region: str, ami: str) -> None:
+    """Deregister an AMI; one that somebody has removed meanwhile is fine. Raises EngineError."""
+    try:
+        with aws.translated(f"deregister AMI {ami!r} in {region}"):
+            ec2.deregister_image(ImageId=ami)
+    except aws.RefusedError as error:
+        if error.code not in ABSENT:
+            raise
 
 
 def _snapshots(said: dict[str, Any]) -> list[str]:

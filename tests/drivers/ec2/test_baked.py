@@ -49,6 +49,29 @@ def test_of_an_ami_that_is_gone_already_the_snapshots_go(stubber: Stubber) -> No
     baked.discard(stubber.client, REGION, AMI)
 
 
+@pytest.mark.parametrize("gone", ["InvalidAMIID.Unavailable", "InvalidAMIID.NotFound"])
+def test_an_ami_that_somebody_removes_meanwhile_is_gone(gone: str, stubber: Stubber) -> None:
+    looked_for(stubber, described())
+    stubber.add_client_error("deregister_image", gone)
+    stubber.add_response("delete_snapshot", {}, {"SnapshotId": "snap-1"})
+
+    baked.discard(stubber.client, REGION, AMI)
+
+
+def test_an_ami_that_stays_already_is_asked_for_nothing_else(stubber: Stubber) -> None:
+    stays = {**described(), "Tags": [{"Key": tags.OWNER, "Value": "maria@desk"}]}
+    stubber.add_response("describe_images", {"Images": [stays]})
+
+    baked.settle(stubber.client, REGION, AMI)
+
+
+def test_an_ami_that_aws_does_not_list_cannot_be_told_to_stay(stubber: Stubber) -> None:
+    stubber.add_response("describe_images", {"Images": []})
+
+    with pytest.raises(EngineError, match="as one that stays: AWS does not list it"):
+        baked.settle(stubber.client, REGION, AMI)
+
+
 def test_credentials_that_have_run_out_leave_a_leak(stubber: Stubber) -> None:
     stubber.add_client_error("describe_images", "ExpiredToken")
 
