@@ -122,13 +122,17 @@ def _session() -> Any:
     return _made[read]
 
 
-def region() -> str:
-    """Return the region of the user's configuration; an empty string where it names none."""
+def region(profile: str = "") -> str:
+    """Return the region of the user's configuration, or of one profile of it; an empty string where it names none.
+
+    Raises ConfigError where there is no such profile.
+    """
+    import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
         with _sessions:
-            return _session().region_name or ""
+            return (boto3.session.Session(profile_name=profile) if profile else _session()).region_name or ""
     except BotoCoreError as error:
         raise _not_asked("find the region", error) from error
 

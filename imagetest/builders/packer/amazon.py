@@ -26,12 +26,26 @@ REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
 def region(source: Block, scope: Scope) -> str:
-    """Return the region of a source; an empty string where it cannot be known."""
+    """Return the region of a source, as Packer finds it; an empty string where it cannot be known.
+
+    That is the template's own, one of the environment's, or that of the profile (AWS SDK for Go, "Specifying the AWS
+    Region"). Raises ConfigError where there is no such profile.
+    """
     try:
         named = str(value_of(source.body.get("region", ""), scope))
+        profile = str(value_of(source.body.get("profile", ""), scope))
     except UnknownValueError:
         return ""
-    return named or next((os.environ[name] for name in REGIONS if os.environ.get(name)), "")
+    return named or next((os.environ[name] for name in REGIONS if os.environ.get(name)), "") or aws.region(profile)
+
+
+def copied_to(source: Block, scope: Scope) -> tuple[str, ...]:
+    """Return the regions that a source has its AMI copied to, as far as that can be known."""
+    try:
+        named = value_of(source.body.get("ami_regions", []), scope)
+    except UnknownValueError:
+        return ()
+    return tuple(str(one) for one in named) if isinstance(named, list) else ()
 
 
 def base(source: Block, scope: Scope, look_up: Callable[[str, dict[str, Any]], tuple[str, str]]) -> str:

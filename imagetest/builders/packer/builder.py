@@ -146,8 +146,8 @@ class PackerBuilder:
         """Run Packer on the template that `path` gives; it may write it into a folder that is gone afterwards."""
         lines = [line for secret in secrets for line in (secret, *secret.splitlines())]
         redact = Redactor([*secrets, *map(escaped, lines)])
-        where = _regions(template, sources, order)
-        temporary = Temporary(where, claim=claim, progress=progress)
+        where, copied = _regions(template, sources, order)
+        temporary = Temporary(where, copied=copied, claim=claim, progress=progress)
 
         def show(source: str, text: str, detail: bool) -> None:  # noqa: FBT001 - a callback's plain flag
             progress(Event(subject=source, text=redact(text), detail=detail))
@@ -281,16 +281,27 @@ def _short(folder: str) -> str:
     return folder if len(os.fsencode(folder)) <= LONGEST else "/tmp"  # noqa: S108 - a folder of our own is made in it
 
 
-def _regions(template: Template, sources: Sequence[str], order: BakeOrder) -> dict[str, str]:
-    """Return the region of each source that makes an AMI, by either name by which Packer reports it."""
+def _regions(
+    template: Template, sources: Sequence[str], order: BakeOrder
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """Return the region of each source that makes an AMI, and those of its copies.
+
+    Either name is there by which Packer reports a source. Raises ConfigError where a region cannot be known: what is
+    made in an account is leased there first.
+    """
+    where, copied = dict[str, str](), dict[str, tuple[str, ...]]()
     chosen = [one for one in template.sources if one.name in sources and one.type in amazon.TYPES]
-    scope = ingredients.scope_of(template, order) if chosen else None
-    return {
-        name: amazon.region(one, scope)
-        for one in chosen
-        if scope is not None
-        for name in (one.name, f"{one.type}.{one.name}")
-    }
+    for one in chosen:
+        scope = ingredients.scope_of(template, order)
+        region = amazon.region(one, scope)
+        if not region:
+            raise ConfigError(
+                f"source {one.name!r} of {order.template} is baked in a region that cannot be known",
+                hint="write its region plainly or as a variable, or set AWS_REGION",
+            )
+        for name in (one.name, f"{one.type}.{one.name}"):
+            where[name], copied[name] = region, amazon.copied_to(one, scope)
+    return where, copied
 
 
 def _init(order: BakeOrder) -> list[str]:

@@ -39,9 +39,6 @@ NAMED = (
 )
 """How Packer names what it has made, or is about to make; 1.6.6 and its amazon plugin 1.8.3 say the same."""
 
-BEFORE_INSTANCE = frozenset({KEY_PAIR, GROUP, INSTANCE})
-"""What is named before a provisioner runs, and never after: what it prints must not be taken for Packer's words."""
-
 TO_BE_MADE = re.compile(r"Creating AMI .* from instance (i-[0-9a-f]+)")
 """What Packer says just before it asks for an AMI."""
 
@@ -57,12 +54,19 @@ class Temporary:
     is leased by that, because whoever is killed in between has marked nothing.
     """
 
-    def __init__(self, regions: Mapping[str, str], *, claim: Claim, progress: Progress) -> None:
-        """Look after the sources that have a region, and lease what all of one region will belong to."""
+    def __init__(
+        self, regions: Mapping[str, str], *, copied: Mapping[str, Sequence[str]], claim: Claim, progress: Progress
+    ) -> None:
+        """Look after the sources that have a region, and lease what all of one region will belong to.
+
+        `copied` are the regions to which a source's AMI is copied, as far as they are known before Packer says them.
+        """
         self._regions = regions
+        self._copied = copied
         self._claim = claim
         self._progress = progress
         self._instances: dict[str, str] = {}
+        self._making: set[str] = set()
         self._amis: dict[str, str] = {}
         self._over = threading.Event()
         self._marker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="packer-marks")
@@ -81,13 +85,20 @@ class Temporary:
         made_of = TO_BE_MADE.match(text)
         if made_of is not None and made_of[1] == instance:
             self._claim(IMAGE + DRIVER, f"{region}:made-of:{instance}")
+            self._making.add(source)
         copied = TO_BE_COPIED.fullmatch(text.strip())
-        if copied is not None and source in self._amis:
+        if copied is not None and source in self._amis and copied[1] not in self._copied.get(source, ()):
             self._claim(IMAGE + DRIVER, f"{copied[1]}:copies-of:{self._amis[source]}")
         for pattern, kind in NAMED:
-            found = pattern.search(text) if (kind in BEFORE_INSTANCE) != bool(instance) else None
+            found = pattern.search(text) if self._is_due(source, kind) else None
             if found is not None:
                 self._take(source, region, kind, found[1])
+
+    def _is_due(self, source: str, kind: str) -> bool:
+        """Say whether Packer may name such a thing now: what a provisioner prints is not to be taken for its words."""
+        if kind == AMI:
+            return source in self._making and source not in self._amis
+        return source not in self._instances
 
     def _take(self, source: str, region: str, kind: str, name: str) -> None:
         if kind in {KEY_PAIR, GROUP}:
@@ -98,6 +109,8 @@ class Temporary:
             self._instances[source] = name
         if kind == AMI:
             self._amis[source] = name
+            for copy in self._copied.get(source, ()):  # Packer asks for them later, once this one is there
+                self._claim(IMAGE + DRIVER, f"{copy}:copies-of:{name}")
         self._marks.append(self._marker.submit(self._attempt, source, region, kind, name))
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ import pytest
 
 from imagetest.builders.packer import amazon
 from imagetest.builders.packer.builder import PackerBuilder
+from imagetest.builders.packer.temporary import Temporary
 from imagetest.config import wiring
-from imagetest.errors import BakeError
+from imagetest.errors import ConfigError
 from imagetest.execute import tags
 from imagetest.execute.leases import Leases
 from imagetest.model.plan import BakeOrder
-from imagetest.pipeline.claims import leased
 from imagetest.pipeline.reap import reap
 from imagetest.ports import Event
 from imagetest.testing.aws import AwsWithBodies
@@ -98,6 +99,99 @@ def test_the_template_in_hcl_says_the_same(project: Project) -> None:
 )
 def test_the_ami_of_the_templates_own_region_is_tested(made: str, own: str, copies: tuple[str, ...]) -> None:
     assert amazon.chosen(made, "us-east-1") == (own, copies)
+
+
+@pytest.fixture
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in (*amazon.REGIONS, "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    (tmp_path / "config").write_text(
+        "[default]\nregion = eu-north-1\n[profile builds]\nregion = eu-south-1\n[profile bare]\n"
+    )
+    return tmp_path / "config"
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(
+    ("settings", "region"),
+    [({}, "eu-north-1"), ({"profile": "builds"}, "eu-south-1"), ({"region": "eu-west-1"}, "eu-west-1")],
+)
+def test_the_region_is_where_packer_finds_it(project: Project, settings: dict[str, object], region: str) -> None:
+    project.file("web.json", source(**{"region": "", "source_ami": "ami-1", **settings}))
+
+    assert project.one().base == f"{region}:ami-1"
+
+
+def test_nothing_is_baked_in_a_region_that_nobody_knows(configured: Path, tmp_path: Path) -> None:
+    configured.write_text("")
+    (tmp_path / "web.json").write_text(source(region="", source_ami="ami-1"))
+    order, claimed = BakeOrder(name="web", template=tmp_path / "web.json", project=tmp_path), list[str]()
+    with pytest.raises(ConfigError, match=r"source 'amazon-ebs' of .*web\.json is baked in a region that cannot be"):
+        PackerBuilder().build(
+            order, ["amazon-ebs"], log=tmp_path / "log", secrets=(), progress=lambda _: None,
+            claim=lambda kind, name: claimed.append(f"{kind} {name}"),
+        )  # fmt: skip
+
+    assert claimed == []
+
+
+class Heard:
+    """What is leased of what one source says."""
+
+    def __init__(self, *copied: str) -> None:
+        self.claimed: list[str] = []
+        self._temporary = Temporary(
+            {"web": "us-east-1"}, copied={"web": copied}, progress=lambda _: None,
+            claim=lambda kind, name: self.claimed.append(f"{kind} {name}"),
+        )  # fmt: skip
+
+    def say(self, *lines: str) -> list[str]:
+        """Say something in one source, and return what is leased for it."""
+        before = len(self.claimed)
+        for line in lines:
+            self._temporary.hear("web", line)
+        return self.claimed[before:]
+
+    def close(self) -> None:
+        self._temporary.close()
+
+
+STARTED = "Instance ID: i-0123456789abcdef0"
+MAKING = "Creating AMI web from instance i-0123456789abcdef0"
+
+
+@pytest.fixture
+def _unasked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Have no credentials, so that nothing can be marked anywhere."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.usefixtures("_unasked")
+def test_what_a_provisioner_prints_is_not_taken_for_packers_words() -> None:
+    with closing(Heard()) as heard:
+        heard.say(STARTED)
+        printed = heard.say("base AMI: ami-0aaaaaaaaaaaaaaaa", "AMI: ami-0aaaaaaaaaaaaaaaa", "Copying to: eu-west-1")
+        made = heard.say(MAKING, "AMI: ami-0bbbbbbbbbbbbbbbb", "Copying to: eu-west-1")
+
+    assert printed == []
+    assert made == [
+        "image:ec2 us-east-1:made-of:i-0123456789abcdef0", "image:ec2 eu-west-1:copies-of:ami-0bbbbbbbbbbbbbbbb",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("_unasked")
+def test_a_copy_that_the_template_names_is_leased_before_packer_asks_for_it() -> None:
+    with closing(Heard("eu-west-1", "eu-west-2")) as heard:
+        heard.say(STARTED, MAKING)
+        made = heard.say("AMI: ami-0bbbbbbbbbbbbbbbb")
+        copied = heard.say("Copying to: eu-west-1", "Copying to: us-east-1")
+
+    assert made == [f"image:ec2 {region}:copies-of:ami-0bbbbbbbbbbbbbbbb" for region in ("eu-west-1", "eu-west-2")]
+    assert copied == ["image:ec2 us-east-1:copies-of:ami-0bbbbbbbbbbbbbbbb"]
 
 
 # -- with this machine's Packer
@@ -266,24 +360,25 @@ def test_a_copy_in_another_region_goes_with_a_bake_that_was_killed(aws: AwsWithB
 @pytest.mark.packer
 @pytest.mark.docker
 def test_a_key_pair_that_was_there_before_is_nobodys_to_remove(
-    aws: AwsWithBodies, order: BakeOrder, tmp_path: Path
+    aws: AwsWithBodies, order: BakeOrder, killed: Killed
 ) -> None:
-    """A template may call its temporary key pair as one is called that somebody uses: Packer fails over it."""
+    """A template may call its temporary key pair as one is called that somebody uses: Packer fails over it in time."""
     ec2, (kind, named) = aws.client("ec2"), ("KeyName", "ops")
     ec2.create_key_pair(KeyName=named)
     started = ec2.run_instances(ImageId=aws.ami(NAME), MinCount=1, MaxCount=1, KeyName=named)["Instances"][0]
     order.template.write_text(source(source_ami="", source_ami_filter=FILTER, temporary_key_pair_name=named))
-    leases = Leases(tmp_path / "leases")
-    with pytest.raises(BakeError), leased(leases, wiring.driver, "web", lambda _: None) as claim:
-        PackerBuilder().build(
-            order, ["amazon-ebs"], log=tmp_path / "log", secrets=(), progress=lambda _: None, claim=claim
-        )  # fmt: skip
+    asked = aws.called.count("CreateKeyPair")
+    killed.run(lambda: aws.called.count("CreateKeyPair") > asked + 2)  # it was said before the first, and is heard
+    leased = [lease.resource for lease in killed.leases]
+    killed.reap()
     (pair,) = ec2.describe_key_pairs()["KeyPairs"]
     rows = ec2.describe_instances(InstanceIds=[started["InstanceId"]])["Reservations"]
 
     assert (pair[kind], pair.get("Tags", [])) == (named, [])
     assert rows[0]["Instances"][0]["State"]["Name"] == "running"
-    assert list(leases) == []
+    assert leased
+    assert not [one for one in leased if named in one]
+    assert list(killed.leases) == []
 
 
 def marked_with(ec2: Any) -> dict[str, set[str]]:
