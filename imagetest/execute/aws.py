@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -95,6 +95,31 @@ def client(service: str, region: str = "") -> Any:
     It asks again by itself, ever more slowly, where AWS is overloaded or throttles. Whoever asks closes it. Raises
     ConfigError when there is no region, no such profile, or an endpoint that is no URL.
     """
+    return _client(_session, service, region)
+
+
+def account(region: str, *, profile: str = "", key: tuple[str, str, str] = ("", "", "")) -> str:
+    """Return the account of the user's credentials, or of a profile's, or of a key's: its id, secret and token.
+
+    Raises EngineError where AWS does not tell, ConfigError where there is no such profile.
+    """
+    import boto3
+
+    identity, secret, token = (one or None for one in key)
+
+    def session() -> Any:
+        if not (profile or identity):
+            return _session()
+        return boto3.session.Session(
+            profile_name=profile or None, aws_access_key_id=identity, aws_secret_access_key=secret,
+            aws_session_token=token,
+        )  # fmt: skip
+
+    with closing(_client(session, "sts", region)) as sts, translated("ask whose credentials these are"):
+        return str(sts.get_caller_identity()["Account"])
+
+
+def _client(session: Callable[[], Any], service: str, region: str) -> Any:
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
@@ -104,7 +129,7 @@ def client(service: str, region: str = "") -> Any:
     )  # fmt: skip
     try:
         with _sessions:
-            return _session().client(service, region_name=region or None, config=settings)
+            return session().client(service, region_name=region or None, config=settings)
     except BotoCoreError as error:
         raise _not_asked(f"ask {service}", error) from error
     except ValueError as error:  # what botocore says of an endpoint without a scheme

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from imagetest.builders.packer import amazon, artifacts, derived, ingredients
+from imagetest.builders.packer import access, amazon, artifacts, derived, ingredients
 from imagetest.builders.packer.stream import Transcript, escaped, parse
 from imagetest.builders.packer.template import Block, Template, read
 from imagetest.builders.packer.temporary import Temporary
@@ -146,7 +146,7 @@ class PackerBuilder:
         """Run Packer on the template that `path` gives; it may write it into a folder that is gone afterwards."""
         lines = [line for secret in secrets for line in (secret, *secret.splitlines())]
         redact = Redactor([*secrets, *map(escaped, lines)])
-        where, copied = _regions(template, sources, order)
+        where, copied = _regions(template, sources, order, progress)
         temporary = Temporary(where, copied=copied, claim=claim, progress=progress)
 
         def show(source: str, text: str, detail: bool) -> None:  # noqa: FBT001 - a callback's plain flag
@@ -282,12 +282,12 @@ def _short(folder: str) -> str:
 
 
 def _regions(
-    template: Template, sources: Sequence[str], order: BakeOrder
+    template: Template, sources: Sequence[str], order: BakeOrder, progress: Progress
 ) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """Return the region of each source that makes an AMI, and those of its copies.
 
-    Either name is there by which Packer reports a source. Raises ConfigError where a region cannot be known: what is
-    made in an account is leased there first.
+    Either name is there by which Packer reports a source. Raises ConfigError where a region cannot be known, or is
+    another account's than this user's: what is made in an account is leased there first.
     """
     where, copied = dict[str, str](), dict[str, tuple[str, ...]]()
     chosen = [one for one in template.sources if one.name in sources and one.type in amazon.TYPES]
@@ -299,6 +299,9 @@ def _regions(
                 f"source {one.name!r} of {order.template} is baked in a region that cannot be known",
                 hint="write its region plainly or as a variable, or set AWS_REGION",
             )
+        if why := access.untold(one, scope, region):
+            said = f"it must bake in the account that this user's credentials are for, which cannot be told: {why}"
+            progress(Event(subject=one.name, text=said))
         for name in (one.name, f"{one.type}.{one.name}"):
             where[name], copied[name] = region, amazon.copied_to(one, scope)
     return where, copied

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from imagetest.builders.packer import amazon
+from imagetest.builders.packer import access, amazon, ingredients, template
 from imagetest.builders.packer.builder import PackerBuilder
 from imagetest.builders.packer.temporary import Temporary
 from imagetest.config import wiring
@@ -231,6 +231,61 @@ def test_an_ami_is_baked_from_the_newest_that_the_filter_finds(
     assert [one.text for one in told if "not marked" in one.text] == []
     assert ec2.describe_key_pairs()["KeyPairs"] == []
     assert [one["GroupName"] for one in ec2.describe_security_groups()["SecurityGroups"]] == ["default"]
+
+
+def bake(order: BakeOrder, folder: Path, **settings: object) -> list[str]:
+    """Bake with settings of the template's own, and return what was said, or the mistake that it is."""
+    order.template.write_text(source(source_ami="", source_ami_filter=FILTER, **settings))
+    told = list[Event]()
+    PackerBuilder().build(
+        order, ["amazon-ebs"], log=folder / "log", secrets=(), progress=told.append, claim=lambda *_: None
+    )  # fmt: skip
+    return [one.text for one in told]
+
+
+@pytest.mark.packer
+@pytest.mark.docker
+def test_a_template_with_credentials_of_another_account_is_not_baked(
+    aws: AwsWithBodies, order: BakeOrder, tmp_path: Path
+) -> None:
+    role = aws.client("sts").assume_role(RoleArn="arn:aws:iam::111111111111:role/builds", RoleSessionName="tests")
+    given = role["Credentials"]
+    with pytest.raises(ConfigError, match="bakes in account 111111111111, and imagetest would look") as caught:
+        bake(
+            order, tmp_path, access_key=given["AccessKeyId"], secret_key=given["SecretAccessKey"],
+            token=given["SessionToken"],
+        )  # fmt: skip
+
+    assert "access_key, secret_key, token" in caught.value.hint
+    assert given["SecretAccessKey"] not in caught.value.explain()
+    assert there(aws.client("ec2")) == []
+
+
+@pytest.mark.packer
+@pytest.mark.docker
+def test_a_template_with_credentials_of_this_account_is_baked(
+    aws: AwsWithBodies, order: BakeOrder, tmp_path: Path
+) -> None:
+    said = bake(order, tmp_path, access_key="another", secret_key="of-the-same")  # noqa: S106 - nobody's
+
+    assert not [one for one in said if "cannot be told" in one]
+    assert there(aws.client("ec2"))
+
+
+def test_a_template_whose_account_cannot_be_told_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    role = {"assume_role": {"role_arn": "arn:aws:iam::111111111111:role/builds"}}
+
+    assert untold(project, **role) == "it has assume_role"
+    assert untold(project, profile="nobody's").startswith("cannot ask sts")
+    assert untold(project) == ""
+
+
+def untold(project: Project, **settings: object) -> str:
+    project.file("web.json", source(**settings))
+    found = template.read(project.order())
+    return access.untold(found.sources[0], ingredients.scope_of(found, project.order()), "us-east-1")
 
 
 MADE = {"instance", "key-pair", "network-interface", "security-group", "volume"}
