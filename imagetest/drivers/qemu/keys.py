@@ -45,14 +45,20 @@ def credential(access: Access, user: str, *, again: bool = False) -> str:
 
 
 def user_data(access: Access) -> str:
-    """Return the settings for cloud-init that place both keys, for its default user and for root (cloud-config)."""
+    """Return the settings for cloud-init that place the host key and let root in (cloud-config).
+
+    None is a list: that would replace what the image has in its place.
+    """
     settings = {
         "disable_root": False,
-        "ssh_pwauth": False,
-        "ssh_authorized_keys": [access.user.public],
         "ssh_keys": {"ed25519_private": access.host.private, "ed25519_public": access.host.public},
     }
     return "#cloud-config\n" + json.dumps(settings, indent=1) + "\n"  # JSON is YAML
+
+
+def meta_data(access: Access, resource: str) -> str:
+    """Return what cloud-init is told of the instance: its name, and the key of its default user and of root."""
+    return json.dumps({"instance-id": resource, "public-keys": [access.user.public]}) + "\n"
 
 
 def arguments(
@@ -84,7 +90,7 @@ def _seed(folder: Path, access: Access, resource: str) -> list[str]:
     source = folder / "seed"
     source.mkdir(mode=0o700, exist_ok=True)
     _secret(source / "user-data", user_data(access))
-    _secret(source / "meta-data", json.dumps({"instance-id": resource}) + "\n")
+    _secret(source / "meta-data", meta_data(access, resource))
     process.output(*maker, "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", SEED, "seed", cwd=folder)
     (folder / SEED).chmod(0o600)
     return ["-drive", f"file={SEED},if=none,id=seed,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=seed"]

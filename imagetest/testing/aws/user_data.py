@@ -14,6 +14,7 @@ import yaml
 from imagetest.errors import ConfigError
 
 SCRIPT, CONFIG, MULTIPART = "text/x-shellscript", "text/cloud-config", "multipart/mixed"
+BOOTHOOK = "text/cloud-boothook"
 
 FOLLOWED = frozenset(
     {"ssh_authorized_keys", "ssh_deletekeys", "ssh_keys", "users", "write_files", "bootcmd", "runcmd", "disable_root"}
@@ -34,8 +35,8 @@ class UserData:
     default_user: bool = True
     disable_root: bool = True
     write_files: tuple[dict[str, Any], ...] = ()
-    at_boot: str = ""
-    """What runs at every boot: a script."""
+    at_boot: tuple[str, ...] = ()
+    """What runs at every boot, each with its `#!` line: boothooks, then bootcmd."""
     scripts: tuple[str, ...] = ()
     """What runs at the end of the first boot, each with its `#!` line."""
     ignored: tuple[str, ...] = ()
@@ -46,15 +47,17 @@ def parse(raw: bytes) -> UserData:
     """Return what user-data asks for. Raises ConfigError when cloud-init could not read it either."""
     if raw.startswith(b"\x1f\x8b"):
         raw = gzip.decompress(raw)
-    found = UserData()
+    found, hooks = UserData(), list[str]()
     for kind, text in _parts(raw.decode(errors="replace")):
         if kind == CONFIG:
             found = _merged(found, _mapping(text))
         elif kind == SCRIPT:
             found = replace(found, scripts=(*found.scripts, text))
+        elif kind == BOOTHOOK:
+            hooks.append(text.removeprefix("#cloud-boothook").lstrip())
         else:
             found = replace(found, ignored=(*found.ignored, kind))
-    return found
+    return replace(found, at_boot=(*hooks, *found.at_boot))
 
 
 def content_of(entry: dict[str, Any]) -> bytes:
@@ -73,6 +76,8 @@ def _parts(text: str) -> list[tuple[str, str]]:
         return [(SCRIPT, text)]
     if text.startswith("#cloud-config"):
         return [(CONFIG, text)]
+    if text.startswith("#cloud-boothook"):
+        return [(BOOTHOOK, text)]
     if MULTIPART not in text[:400].lower():
         return [(text.splitlines()[0][:60], text)] if text.strip() else []
     return [
@@ -104,7 +109,7 @@ def _merged(found: UserData, config: dict[str, Any]) -> UserData:
         default_user="default" in users,
         disable_root=bool(config.get("disable_root", found.disable_root)),
         write_files=(*found.write_files, *config.get("write_files", ())),
-        at_boot=_script(config["bootcmd"]) if config.get("bootcmd") else found.at_boot,
+        at_boot=(*found.at_boot, _script(config["bootcmd"])) if config.get("bootcmd") else found.at_boot,
         scripts=(*found.scripts, _script(runcmd)) if runcmd else found.scripts,
         ignored=(*found.ignored, *sorted(config.keys() - FOLLOWED)),
     )

@@ -58,7 +58,8 @@ def test_cloud_init_gets_the_same_keys(access: Access) -> None:
     said = json.loads(body)
 
     assert head == "#cloud-config"
-    assert said["ssh_authorized_keys"] == [access.user.public]
+    assert json.loads(keys.meta_data(access, "web")) == {"instance-id": "web", "public-keys": [access.user.public]}
+    assert not [name for name, value in said.items() if isinstance(value, list)]
     assert said["ssh_keys"] == {"ed25519_private": access.host.private, "ed25519_public": access.host.public}
 
 

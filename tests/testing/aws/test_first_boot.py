@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 
 import paramiko
 import pytest
@@ -95,6 +97,21 @@ def test_what_is_to_run_at_every_boot_does(account: Account) -> None:
 
     assert first == "1"
     assert eventually(lambda: account.ssh(instance, count)[1], lambda found: found == "2") == "2"
+
+
+def test_a_boothook_runs_at_every_boot_by_its_own_interpreter_and_before_bootcmd(account: Account) -> None:
+    hook = "#cloud-boothook\n#!/usr/bin/perl\nsystem('echo hooked >>/root/boots');\n"
+    whole = MIMEMultipart()
+    for kind, text in (("cloud-config", config(bootcmd=["echo booted >>/root/boots"])), ("cloud-boothook", hook)):
+        whole.attach(MIMEText(text, kind, "us-ascii"))
+    instance = account.launch(SYSTEMD, UserData=whole.as_string())
+    lines = "cat /root/boots | tr '\n' ' '"
+    first = eventually(lambda: account.ssh(instance, lines)[1], lambda found: "booted" in found)
+    account.ec2.reboot_instances(InstanceIds=[instance])
+    again = eventually(lambda: account.ssh(instance, lines)[1], lambda found: found.count("booted") == 2)
+
+    assert first.split() == ["hooked", "booted"]
+    assert again.split() == ["hooked", "booted"] * 2
 
 
 def test_what_is_not_followed_is_said(account: Account) -> None:
