@@ -6,10 +6,12 @@ import hashlib
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -547,6 +549,32 @@ def test_what_lies_in_a_bucket_is_read_before_it_is_gone_back_to(s3: Any, large:
 
     assert kept == placements
     assert DiskPromoter().kept(one, outlet(BUCKET), placements) == ()
+
+
+def test_what_s3_hides_is_told_with_the_permission_that_is_missing(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without s3:ListBucket, S3 answers so for what is not there; moto lets everybody see all."""
+
+    class Hides(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(403)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Hides)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_DEFAULT_REGION": "eu-west-1"}
+    for name, value in {**settings, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}.items():
+        monkeypatch.setenv(name, value)
+    try:
+        with pytest.raises(EngineError, match=r"cannot read s3://images/.*403") as caught:
+            put(image(disk), outlet(BUCKET))
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert "s3:ListBucket on the bucket" in caught.value.hint
 
 
 def test_a_bucket_that_is_not_there_is_an_error_of_one_line(s3: Any, disk: Path) -> None:

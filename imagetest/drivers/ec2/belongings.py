@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -43,12 +44,25 @@ TAGGED = (
 
 def let_in(ec2: Any, resource: str, access: Access, tagged: tags.Tags) -> str:
     """Import the run's key and return the name of the key pair. Raises EngineError."""
-    with aws.translated(f"import a key pair for {resource!r}"):
-        made = ec2.import_key_pair(
+    with _unless_there("InvalidKeyPair.Duplicate"), aws.translated(f"import a key pair for {resource!r}"):
+        ec2.import_key_pair(
             KeyName=resource, PublicKeyMaterial=access.user.public.encode(),
             TagSpecifications=tags.specification(tagged, "key-pair"),
         )  # fmt: skip
-    return str(made["KeyName"])
+    return resource
+
+
+@contextmanager
+def _unless_there(code: str) -> Iterator[None]:
+    """Take what is there already for what was asked for.
+
+    It has a name, or is for a group, of this one boot's: a request whose answer was lost is sent again by botocore.
+    """
+    try:
+        yield
+    except aws.RefusedError as error:
+        if error.code != code:
+            raise
 
 
 def fence(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags, *, port: int, cut_off: bool) -> str:
@@ -57,17 +71,7 @@ def fence(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags, *, port: int
     SSH comes in from this machine alone, and nothing at all where Session Manager is the way. A new group lets
     everything out; with `cut_off` it lets out nothing. Raises EngineError, and ConfigError where there is no network.
     """
-    where = {"VpcId": _vpc(ec2, cloud.subnets)} if cloud.subnets else {}
-    try:
-        with aws.translated(f"make a security group for {resource!r}"):
-            group = ec2.create_security_group(
-                GroupName=resource, Description="one instance of imagetest's", **where,
-                TagSpecifications=tags.specification(tagged, "security-group"),
-            )["GroupId"]  # fmt: skip
-    except aws.RefusedError as error:
-        if error.code in {"VPCIdNotSpecified", "DefaultVpcDoesNotExist", "MissingParameter"}:
-            raise ConfigError(f"{error}", hint="the account has no default VPC: name boot.ec2.subnets") from error
-        raise
+    group = _group(ec2, resource, cloud, tagged)
     if cloud.reach == "direct":
         ranges = [inbound.rule(one) for one in inbound.networks(ec2, cloud)]
         way = {
@@ -75,7 +79,7 @@ def fence(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags, *, port: int
             "IpRanges": [one for one in ranges if "CidrIp" in one],
             "Ipv6Ranges": [one for one in ranges if "CidrIpv6" in one],
         }  # fmt: skip
-        with aws.translated(f"let SSH into {resource!r}"):
+        with _unless_there("InvalidPermission.Duplicate"), aws.translated(f"let SSH into {resource!r}"):
             aws.eventually(
                 lambda: ec2.authorize_security_group_ingress(
                     GroupId=group, IpPermissions=[{key: value for key, value in way.items() if value != []}]
@@ -83,8 +87,31 @@ def fence(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags, *, port: int
                 "InvalidGroup.NotFound",
             )
     if cut_off:
-        _let_nothing_out(ec2, str(group), resource)
-    return str(group)
+        _let_nothing_out(ec2, group, resource)
+    return group
+
+
+def _group(ec2: Any, resource: str, cloud: Cloud, tagged: tags.Tags) -> str:
+    """Make a security group, and return its id. Raises EngineError, and ConfigError where there is no network."""
+    where = {"VpcId": _vpc(ec2, cloud.subnets)} if cloud.subnets else {}
+    try:
+        with aws.translated(f"make a security group for {resource!r}"):
+            made = ec2.create_security_group(
+                GroupName=resource, Description="one instance of imagetest's", **where,
+                TagSpecifications=tags.specification(tagged, "security-group"),
+            )  # fmt: skip
+            return str(made["GroupId"])
+    except aws.RefusedError as error:
+        if error.code in {"VPCIdNotSpecified", "DefaultVpcDoesNotExist", "MissingParameter"}:
+            raise ConfigError(f"{error}", hint="the account has no default VPC: name boot.ec2.subnets") from error
+        if error.code != "InvalidGroup.Duplicate":
+            raise
+        filters = [{"Name": "group-name", "Values": [resource]}]
+        with aws.translated(f"look for the security group of {resource!r}"):
+            found = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+        if not found:
+            raise
+        return str(found[0]["GroupId"])
 
 
 def _vpc(ec2: Any, subnets: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from imagetest.errors import StorageError
+from imagetest.errors import EngineError, StorageError
 from imagetest.execute import aws
 from imagetest.execute.interrupts import interrupts
 from imagetest.promoters.disk.finished import CHUNK_BYTES, Finished, chunks, content_of, must_be, size_of
@@ -22,6 +22,12 @@ PART_BYTES = 8 << 20
 """The size of a part; S3 takes 10,000 parts at most ("Amazon S3 multipart upload limits")."""
 
 MOST_PARTS = 10_000
+HIDDEN = frozenset({"403", "AccessDenied"})
+"""What S3 answers for an object that may be read: also for one that is not there, if the bucket may not be listed
+("GetObject", "HeadObject"; a HEAD has no body to say more than the number)."""
+
+LISTING = "give the credentials s3:ListBucket on the bucket, without which S3 does not tell what is not there"
+
 MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 NO_UPLOAD = "NoSuchUpload"
 
@@ -177,8 +183,13 @@ class Bucket:
 
 @contextmanager
 def _asked(what: str) -> Iterator[Any]:
-    with closing(aws.client("s3")) as s3, aws.translated(what):
-        yield s3
+    try:
+        with closing(aws.client("s3")) as s3, aws.translated(what):
+            yield s3
+    except aws.RefusedError as error:
+        if error.code in HIDDEN:
+            raise EngineError(str(error), hint=f"{LISTING}; what else is needed is in docs/promotion.md") from error
+        raise
 
 
 def _upload(s3: Any, upload: dict[str, str], disk: Finished) -> tuple[list[dict[str, Any]], str]:

@@ -7,6 +7,7 @@ from typing import Any
 from moto.core.responses import ActionResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
+from moto.ec2.models.amis import Ami
 from moto.ec2.responses import EC2Response
 from moto.kms.models import kms_backends
 
@@ -33,10 +34,15 @@ class Answers(EC2Response):
         return ActionResult({"ImageId": made.id})
 
     def copy_image(self) -> ActionResult:
-        """Copy an image, with its tags if CopyImageTags says so."""
+        """Copy an image, once for each ClientToken."""
         self.error_on_dryrun()
+        made = self.ec2_backend.copied(self._get_param("ClientToken") or "", self._copy)
+        return ActionResult({"ImageId": made.id})
+
+    def _copy(self) -> Ami:
+        """Copy an image, with its tags if CopyImageTags says so."""
         source, region = self._get_param("SourceImageId"), self._get_param("SourceRegion")
-        made = self.ec2_backend.copy_image(source, region, self._get_param("Name"), self._get_param("Description"))
+        made: Ami = self.ec2_backend.copy_image(source, region, self._get_param("Name"), self._get_param("Description"))
         made.ebs_snapshot.encrypted = self._get_bool_param("Encrypted", False)  # noqa: FBT003 - moto's
         if key := self._get_param("KmsKeyId"):
             made.ebs_snapshot.kms_key_id = kms_backends[self.current_account][self.region].describe_key(key).arn
@@ -45,7 +51,7 @@ class Answers(EC2Response):
         for one in self._get_param("TagSpecifications", []):
             target = made if one["ResourceType"] == "image" else made.ebs_snapshot
             target.add_tags({tag["Key"]: tag["Value"] for tag in one["Tags"]})
-        return ActionResult({"ImageId": made.id})
+        return made
 
     def deregister_image(self) -> ActionResult:
         """Deregister an image, with its snapshot if DeleteAssociatedSnapshots says so."""

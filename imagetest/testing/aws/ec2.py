@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ class Ec2(EC2Backend):
 
     def __init__(self, region_name: str, account_id: str) -> None:
         self._launched: dict[str, tuple[Reservation, object]] = {}
+        self._copied: dict[str, Ami] = {}
         super().__init__(region_name, account_id)
 
     @property
@@ -111,6 +113,16 @@ class Ec2(EC2Backend):
         ami.source_image_id, ami.source_image_region = source_image_id, source_region  # type: ignore[attr-defined]
         self.references[ami.id] = self.references[source_image_id]
         return ami
+
+    def copied(self, token: str, make: Callable[[], Ami]) -> Ami:
+        """Copy an image once for each ClientToken; an empty one is none."""
+        with self.lock:
+            if token and token in self._copied:
+                return self._copied[token]
+            made = make()
+            if token:
+                self._copied[token] = made
+            return made
 
     def deregister_image(self, ami_id: str) -> None:
         """Deregister an image; what is behind it goes with the last AMI that has it, and with the last machine."""

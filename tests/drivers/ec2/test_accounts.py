@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from imagetest.drivers.ec2 import Ec2Driver, blocks
+from imagetest.drivers.ec2 import Ec2Driver, belongings, blocks
 from imagetest.errors import BootError, ConfigError, EngineError, LeakError
 from imagetest.execute import aws as door
 from imagetest.execute import keys, tags
@@ -76,6 +76,22 @@ def test_ssh_is_let_in_from_here_alone_and_the_run_s_key_is_the_only_one(
     assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 22, 22)
     assert [one["CidrIp"] for one in rule["IpRanges"]] == ["127.0.0.1/32"]
     assert said["MetadataOptions"]["HttpTokens"] == "required"
+
+
+def test_what_was_made_by_a_request_whose_answer_was_lost_is_taken(ec2: Any, tmp_path: Path) -> None:
+    """Then botocore asks again, and AWS answers that it is there."""
+    resource, until = "imagetest-asked-twice", datetime.now(UTC) + timedelta(hours=1)
+    marks, access = tags.belonging(resource, run="asked", expires=until), make_access(tmp_path / "keys")
+    try:
+        pairs = [belongings.let_in(ec2, resource, access, marks) for _ in range(2)]
+        groups = [belongings.fence(ec2, resource, Cloud(), marks, port=22, cut_off=False) for _ in range(2)]
+        (found,) = ec2.describe_security_groups(GroupIds=groups[:1])["SecurityGroups"]
+    finally:
+        belongings.remove(ec2, "us-east-1", resource)
+
+    assert pairs == [resource, resource]
+    assert groups[0] == groups[1]
+    assert len(found["IpPermissions"]) == 1
 
 
 def test_a_network_that_is_named_is_let_in(aws: AwsWithBodies, boot: Boot, ec2: Any) -> None:

@@ -84,6 +84,18 @@ def test_a_copy_boots_in_its_region_and_says_where_it_is_from(account: Account) 
     assert "Tags" not in untagged or untagged["Tags"] == []
 
 
+def test_a_copy_is_made_once_for_each_token_though_it_is_gone(account: Account) -> None:
+    ami = made(account, "asked twice")
+    there = account.aws.client("ec2", "eu-west-1")
+    order = {"SourceImageId": ami, "SourceRegion": "us-east-1", "Name": "asked twice"}
+    first, second = (there.copy_image(**order, ClientToken="one")["ImageId"] for _ in range(2))
+    another = there.copy_image(**order, ClientToken="two")["ImageId"]
+    there.deregister_image(ImageId=first)
+    third = there.copy_image(**order, ClientToken="one")["ImageId"]
+
+    assert first == second == third != another
+
+
 def test_deprecation_is_noted_and_taken_back(account: Account) -> None:
     ami = made(account, "old")
     account.ec2.enable_image_deprecation(ImageId=ami, DeprecateAt="2031-05-06T07:08:09Z")
