@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -21,7 +22,9 @@ from imagetest.model.image import Image
 from imagetest.model.outlet import AmiOutlet, Evidence, Outlet
 from imagetest.model.promotion import Placement
 from imagetest.promoters.ami import AmiPromoter
+from imagetest.promoters.ami.place import Place
 from imagetest.promoters.ami.pointing import tag_of
+from imagetest.promoters.ami.shareable import must_be_shareable
 from imagetest.testing.aws import AwsWithBodies
 from tests.dockyard import Dockyard
 
@@ -666,6 +669,24 @@ def test_what_was_superseded_is_deprecated_once(scripted: Scripted) -> None:
         promoter.retire(replace(OUTLET, ami=AmiOutlet(deprecate=30)), (place,), ())
 
     assert [(at - before).days for at in asked] in ([29], [30])
+    scripted.done()
+
+
+@pytest.mark.parametrize("manager", ["AWS", "CUSTOMER", ""])
+def test_what_is_encrypted_with_aws_s_own_key_is_not_shared(manager: str) -> None:
+    """Moto calls every key the customer's."""
+    scripted, place = Scripted(), Place(THERE, COPY)
+    scripted.say(THERE, "describe_images", {"Images": [COPIED]})
+    scripted.proved()
+    if manager:
+        scripted.say("kms", "describe_key", {"KeyMetadata": {"KeyId": KEY, "Arn": KEY, "KeyManager": manager}})
+    else:
+        scripted.refuse("kms", "describe_key", "AccessDeniedException")
+    refused = pytest.raises(ConfigError, match=f"{place} cannot be shared: it is encrypted with {KEY}")
+    with refused if manager == "AWS" else nullcontext():
+        must_be_shareable(scripted.client, place, AMI)
+    must_be_shareable(scripted.client, place, replace(AMI, accounts=(), organisations=()))
+
     scripted.done()
 
 

@@ -64,6 +64,8 @@ class Ec2Instance:
         why = str(reason.get("Message") or self.said.get("StateTransitionReason") or "AWS does not say why")
         if reason.get("Code") in {"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"}:
             why = f"AWS took the spot instance back ({why})"
+        if reason.get("Code") == "Client.InternalError":  # "Troubleshoot instance launch issues": most often a key
+            why += "; may these credentials use the key that its volumes are encrypted with (kms:CreateGrant, Decrypt)?"
         return f"instance {self.id!r} is {state}: {why}"
 
     def address(self, which: str) -> str:

@@ -25,6 +25,7 @@ from imagetest.promoters.ami.place import (
     snapshots,
     tagged,
 )  # fmt: skip
+from imagetest.promoters.ami.shareable import must_be_shareable
 
 
 class AmiPromoter:
@@ -52,9 +53,12 @@ class AmiPromoter:
             ec2.create_tags(Resources=[home.ami], Tags=tagged(**own))
             if found := snapshots(said):
                 ec2.create_tags(Resources=found, Tags=tagged(**own, **{AMI: home.ami}))
+        must_be_shareable(self._client, home, ami)
         copies = Copies(client=self._client, outlet=ami, poll=self._poll, consistent=self._consistent)
         source = Source(place=home, said=said, digest=image.digest, tags={SOURCE: str(home), **own})
         made = copies.make(source, [region for region in ami.regions if region != home.region])
+        for copy in made:
+            must_be_shareable(self._client, copy, ami)
         return tuple(place.placement(image.digest) for place in (home, *made))
 
     def publish(self, image: Image, outlet: Outlet, placements: Sequence[Placement]) -> None:

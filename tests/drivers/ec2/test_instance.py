@@ -44,6 +44,14 @@ def test_an_instance_that_ends_at_once_says_why(stubber: Stubber) -> None:
         Ec2Instance(stubber.client, ID).wait_until_it_runs()
 
 
+def test_an_instance_whose_key_may_not_be_used_says_what_to_look_at(stubber: Stubber) -> None:
+    reason = {"Code": "Client.InternalError", "Message": "Client.InternalError: Client error on launch"}
+    stubber.add_response("describe_instances", described("terminated", StateReason=reason))
+
+    with pytest.raises(BootError, match=r"Client error on launch; may these credentials use the key .*kms:CreateGrant"):
+        Ec2Instance(stubber.client, ID).wait_until_it_runs()
+
+
 def test_an_instance_without_an_address_is_one_line(stubber: Stubber) -> None:
     stubber.add_response("describe_instances", described("running", PrivateIpAddress="10.0.0.7"))
     machine = Ec2Instance(stubber.client, ID)
