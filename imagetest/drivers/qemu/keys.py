@@ -44,15 +44,16 @@ def credential(access: Access, user: str, *, again: bool = False) -> str:
     return f"io.systemd.credential.binary:tmpfiles.extra={_base64(chr(10).join(lines) + chr(10))}"
 
 
-def user_data(access: Access) -> str:
-    """Return the settings for cloud-init that place the host key and let root in (cloud-config).
+def user_data(access: Access, user: str) -> str:
+    """Return the settings for cloud-init that place the host key, and let root in who is to check (cloud-config).
 
     None is a list: that would replace what the image has in its place.
     """
-    settings = {
-        "disable_root": False,
-        "ssh_keys": {"ed25519_private": access.host.private, "ed25519_public": access.host.public},
+    settings: dict[str, object] = {
+        "ssh_keys": {"ed25519_private": access.host.private, "ed25519_public": access.host.public}
     }
+    if user == "root":
+        settings["disable_root"] = False
     return "#cloud-config\n" + json.dumps(settings, indent=1) + "\n"  # JSON is YAML
 
 
@@ -73,7 +74,7 @@ def arguments(
         argv += ["-smbios", f"type=11,path={CREDENTIAL}"]
     if ways in {"auto", "cloud-init"}:
         try:
-            argv += _seed(folder, access, resource)
+            argv += _seed(folder, access, user, resource)
         except BootError as error:
             if ways == "cloud-init":
                 raise
@@ -81,7 +82,7 @@ def arguments(
     return argv, note
 
 
-def _seed(folder: Path, access: Access, resource: str) -> list[str]:
+def _seed(folder: Path, access: Access, user: str, resource: str) -> list[str]:
     maker = next((one for one in MAKERS if shutil.which(one[0])), None)
     if maker is None:
         raise BootError(
@@ -89,7 +90,7 @@ def _seed(folder: Path, access: Access, resource: str) -> list[str]:
         )
     source = folder / "seed"
     source.mkdir(mode=0o700, exist_ok=True)
-    _secret(source / "user-data", user_data(access))
+    _secret(source / "user-data", user_data(access, user))
     _secret(source / "meta-data", meta_data(access, resource))
     process.output(*maker, "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", SEED, "seed", cwd=folder)
     (folder / SEED).chmod(0o600)

@@ -54,12 +54,13 @@ def test_a_reboot_adds_no_second_line(access: Access) -> None:
 
 
 def test_cloud_init_gets_the_same_keys(access: Access) -> None:
-    head, _, body = keys.user_data(access).partition("\n")
+    head, _, body = keys.user_data(access, "root").partition("\n")
     said = json.loads(body)
 
     assert head == "#cloud-config"
     assert json.loads(keys.meta_data(access, "web")) == {"instance-id": "web", "public-keys": [access.user.public]}
     assert not [name for name, value in said.items() if isinstance(value, list)]
+    assert ["disable_root" in keys.user_data(access, user) for user in ("root", "alice")] == [True, False]
     assert said["ssh_keys"] == {"ed25519_private": access.host.private, "ed25519_public": access.host.public}
 
 
