@@ -20,6 +20,9 @@ logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # its threads log what
 ATTEMPT_SECONDS = 2.0
 """How long one attempt waits for the server's banner; a port forwarder may accept long before a server listens."""
 
+LOGIN_SECONDS = 60.0
+"""How long a server that speaks may take to let somebody in: an interrupt waits for it."""
+
 PAUSE_SECONDS = 0.02
 """Between two attempts."""
 
@@ -121,7 +124,7 @@ def _log_in(transport: paramiko.Transport, address: Address, deadline: float) ->
     """Offer the run's key; only a server that answers has refused it."""
     answered = threading.Event()
     transport.auth_publickey(address.user, paramiko.Ed25519Key.from_private_key_file(address.key_file), answered)
-    if not answered.wait(max(0.1, deadline - time.monotonic())):
+    if not answered.wait(max(0.1, min(LOGIN_SECONDS, deadline - time.monotonic()))):
         raise MachineLostError("the SSH server did not answer the login in time")
     if not transport.is_active():
         raise MachineLostError("the SSH server ended the connection instead of answering the login")

@@ -83,6 +83,7 @@ def test_a_spare_shell_that_ended_is_replaced(spoken: Spoken) -> None:
         shell = int(spoken.line.run("echo $PPID").stdout)
         spoken.line.run(f"(sleep 0.2; kill -9 {shell}; touch killed) >/dev/null 2>&1 & echo")
         assert eventually((spoken.folder / "killed").exists) or eventually(lambda: not alive(shell))
+        assert eventually(lambda: all(one.closed for one in spoken.line._spare))  # noqa: SLF001 - that has been heard of
         answer = spoken.line.run("echo here")
         spoken.line.run("touch go")
 

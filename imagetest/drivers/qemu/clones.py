@@ -155,11 +155,12 @@ def _hand_over(machine: Machine, state: Path) -> None:
 
 
 def come_up(
-    state: State, machine: Machine, access: Access, image: Image, plan: BootPlan, *, resource: str, clock: float
-) -> Booted:
-    """Connect to a clone, and renew what must not be as it was. Raises BootError."""
+    state: State, machine: Machine, access: Access, image: Image, plan: BootPlan, *, resource: str, clock: float,
+    seconds: float,
+) -> Booted:  # fmt: skip
+    """Connect to a clone within some seconds, and renew what must not be as it was. Raises BootError."""
     address = replace(state.booted.instance.address, port=machine.port, key_file=str(access.key_file))
-    transport = connection.wait(address, deadline=clock + plan.timeout, alive=machine.alive)
+    transport = connection.wait(address, deadline=clock + seconds, alive=machine.alive)
     reachable = round(time.monotonic() - clock, 3)
     try:
         _renew(transport, plan)

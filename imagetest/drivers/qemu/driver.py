@@ -18,7 +18,7 @@ from imagetest.drivers.console import KEPT, last_lines, text
 from imagetest.drivers.held import keeper, place
 from imagetest.drivers.held.rest import Rest
 from imagetest.drivers.history import look_back
-from imagetest.drivers.qemu import accelerator, clones, command, disk, keys
+from imagetest.drivers.qemu import accelerator, clones, command, disk, keys, way_in
 from imagetest.drivers.qemu.machine import Machine, read
 from imagetest.drivers.qemu.monitor import Monitor
 from imagetest.errors import BootError, ConfigError, EngineError, LeakError, MachineLostError, ProcessError
@@ -33,13 +33,6 @@ from imagetest.transport.shell import CommandTimeoutError, Shell
 
 EMULATED = 4
 """How many times as long as on hardware whatever has a time limit may take under emulation."""
-
-NOT_LET_IN = {
-    connection.HostKeyError: "it makes its own host key, or has neither systemd 252 nor cloud-init to take the run's",
-    connection.AuthenticationRefusedError: "name another user with boot.user; keys get in by systemd or cloud-init",
-    connection.UnsupportedServerError: "let its SSH server offer an Ed25519 host key",
-}
-"""An SSH server answers and is of no use; what the console says would not tell more."""
 
 BOOTED = "image"
 """The file that says of which image a machine is."""
@@ -129,7 +122,12 @@ class QemuDriver:
         with interrupts.held():
             machine, own = clones.start(state, plan, resource)
             self._machines[resource], self._keys[resource] = machine, own
-        return clones.come_up(state, machine, own, image, plan, resource=resource, clock=clock)
+        try:
+            return clones.come_up(
+                state, machine, own, image, plan, resource=resource, clock=clock, seconds=self._seconds(plan)
+            )
+        except BootError as error:
+            raise BootError(f"{error}; {self.last_words(resource)}", hint=error.hint) from error
 
     def _state(
         self, image: Image, plan: BootPlan, progress: Progress, *, wanted: str, claim: Callable[[str], None]
@@ -152,7 +150,8 @@ class QemuDriver:
             raise
         finally:
             self._awaited.pop(wanted, None)
-        self._states[image.digest, plan] = state
+        with self._lock:
+            self._states[image.digest, plan] = state
         return state
 
     def attach(self, instance: Instance, boot: Boot, *, image: Image, plan: BootPlan, access: Access) -> Booted:
@@ -183,7 +182,7 @@ class QemuDriver:
         if machine is None:
             raise BootError(f"machine {resource!r} was taken over from an earlier run, and only that could reboot it")
         try:
-            machine.shut_down(plan.timeout * (EMULATED if self._accelerator(plan).name == "tcg" else 1))
+            machine.shut_down(self._seconds(plan))
         except BootError as error:
             hint = "does it obey the power button? systemd-logind does, and so does acpid"
             raise BootError(f"{error}; {self.last_words(resource)}", hint=hint) from error
@@ -205,7 +204,8 @@ class QemuDriver:
         if (rest := self._rests.pop(resource, None)) is not None:
             rest.end()
         self._keys.pop(resource, None)
-        self._states = {what: one for what, one in self._states.items() if one.folder != place.of(resource)}
+        with self._lock:
+            self._states = {what: one for what, one in self._states.items() if one.folder != place.of(resource)}
         place.remove(resource)
 
     def discard(self, reference: str) -> None:
@@ -248,6 +248,10 @@ class QemuDriver:
         with self._lock:  # of several boots side by side, one finds out
             return accelerator.choose(plan.machine.accelerator)
 
+    def _seconds(self, plan: BootPlan) -> float:
+        """Return how long a boot may take."""
+        return plan.timeout * (EMULATED if self._accelerator(plan).name == "tcg" else 1)
+
     def _come_up(
         self, image: Image, plan: BootPlan, resource: str, access: Access, progress: Progress, *, again: bool = False
     ) -> Booted:
@@ -259,9 +263,9 @@ class QemuDriver:
             key_file=str(access.key_file),
         )  # fmt: skip
         try:
-            transport = connection.wait(address, deadline=start.deadline, alive=machine.alive)
-        except tuple(NOT_LET_IN) as error:
-            raise type(error)(str(error), hint=NOT_LET_IN[type(error)]) from error
+            transport = way_in.open_when_let(address, start.deadline, machine)
+        except tuple(way_in.NOT_LET_IN) as error:
+            raise type(error)(str(error), hint=way_in.NOT_LET_IN[type(error)]) from error
         except BootError as error:
             raise self._failed(resource, start, error) from error
         reachable = time.monotonic() - start.clock
@@ -272,7 +276,7 @@ class QemuDriver:
         up = Booted(instance=instance, boot=boot, transport=transport, keep=machine.let_go)
         try:
             return self._ready(up, plan, start, reachable)
-        except BootError as error:
+        except (BootError, MachineLostError) as error:
             transport.close()
             raise BootError(
                 f"the image did not come up: {error}; {self.last_words(resource)}", hint=error.hint
@@ -288,7 +292,7 @@ class QemuDriver:
         ways = plan.machine.keys
         placed, note = keys.arguments(ways, folder, access, user=plan.user, resource=resource, again=again)
         argv = command.line(plan, chosen, folder, resource, placed)
-        slower, said = (EMULATED, _emulated(chosen)) if chosen.name == "tcg" else (1, "KVM runs it")
+        said = _emulated(chosen) if chosen.name == "tcg" else "KVM runs it"
         if said not in self._said:
             self._said.add(said)
             progress(Event(subject=image.name, text=said))
@@ -296,7 +300,7 @@ class QemuDriver:
         started, clock = datetime.now(UTC), time.monotonic()
         with interrupts.held():
             machine = self._machines[resource] = Machine(folder, argv, plan)
-        seconds = plan.timeout * slower
+        seconds = self._seconds(plan)
         return _Start(
             machine=machine, started=started, clock=clock, deadline=clock + seconds, seconds=seconds,
             notes=tuple(one for one in (f"{said}; its firmware is {plan.machine.firmware.upper()}", note) if one),
@@ -308,7 +312,7 @@ class QemuDriver:
         asked = time.monotonic() - start.clock
         found, process_1, uptime = _asked(shell)
         init = found if plan.init == "auto" else plan.init
-        notes = readiness.wait(up, plan, init=init, deadline=start.deadline, alive=machine.alive)
+        notes = readiness.wait(up, plan, init=init, deadline=start.deadline, alive=machine.alive, seconds=start.seconds)
         ready = time.monotonic() - start.clock
         sent, cut = (
             (machine.traffic().attempts, ("nothing outside could be reached",)) if plan.network == "none" else ((), ())

@@ -36,13 +36,25 @@ def escaped(path: str) -> str:
 
 def _flash() -> tuple[str, str]:
     """Return the paths of UEFI's code and of its empty variables, without Secure Boot: no key of ours is in a test."""
-    for path in sorted((one for folder in DESCRIPTIONS for one in folder.glob("*.json")), key=lambda one: one.name):
-        found = _usable(json.loads(path.read_text()))
+    first: dict[str, Path] = {}
+    for path in (one for folder in DESCRIPTIONS for one in folder.glob("*.json")):
+        first.setdefault(path.name, path)  # one in /etc takes the place of another, and an empty one hides that
+    for _, path in sorted(first.items()):
+        found = _usable(_described(path))
         if found is not None:
             return found
     raise BootError(
         "no UEFI firmware for virtual machines is installed", hint="apt-get install ovmf, or edk2-ovmf elsewhere"
     )
+
+
+def _described(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text().strip()
+        found = json.loads(text) if text else {}
+    except (OSError, ValueError) as error:
+        raise BootError(f"the description of a firmware {path} cannot be read: {error}") from error
+    return found if isinstance(found, dict) else {}
 
 
 def _usable(described: dict[str, Any]) -> tuple[str, str] | None:

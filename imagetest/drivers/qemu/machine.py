@@ -26,6 +26,8 @@ class Machine:
         self.folder = folder
         self.argv = argv
         self._plan = plan
+        self._before = _size(folder / keeper.CONSOLE)
+        self._heard, self._heard_at = 0, time.monotonic()
         self._hold = Hold(folder, argv)
         try:
             self.port = self._forwarded()
@@ -35,7 +37,11 @@ class Machine:
 
     def alive(self) -> None:
         """Raise BootError, with what its console says, when there is no use in waiting any longer."""
-        found = console.dead(self.console(), read(self.folder / command.FIRMWARE))
+        size = _size(self.folder / keeper.CONSOLE)
+        if size != self._heard:
+            self._heard, self._heard_at = size, time.monotonic()
+        silent = time.monotonic() - self._heard_at
+        found = console.dead(self._of_this_boot(), read(self.folder / command.FIRMWARE), silent=silent)
         if found is not None:
             raise BootError(found.reason, hint=found.hint)
         self._runs()
@@ -43,11 +49,14 @@ class Machine:
     def trouble(self, seconds: float) -> console.Trouble:
         """Return why it was not reached in time."""
         firmware = read(self.folder / command.FIRMWARE)
-        return console.unreachable(self.console(), firmware, self.traffic(), seconds=seconds)
+        return console.unreachable(self._of_this_boot(), firmware, self.traffic(), seconds=seconds)
 
     def console(self) -> str:
-        """Return what its serial console said."""
+        """Return what its serial console said, at the boots before a reboot too."""
         return read(self.folder / keeper.CONSOLE)
+
+    def _of_this_boot(self) -> str:
+        return read(self.folder / keeper.CONSOLE, since=self._before)
 
     def traffic(self) -> traffic.Traffic:
         """Return what it sent so far."""
@@ -107,11 +116,18 @@ class Machine:
         raise BootError("QEMU did not start in time")
 
 
-def read(path: Path) -> str:
-    """Return the end of a file that a guest may have filled; nothing where there is none."""
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def read(path: Path, *, since: int = 0) -> str:
+    """Return the end of a file that a guest may have filled, of what follows a byte; nothing where there is none."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - (1 << 20)))
+            file.seek(max(since, path.stat().st_size - (1 << 20)))
             return file.read().decode(errors="replace")
     except OSError:
         return ""

@@ -32,6 +32,8 @@ DHCP = {67, 547}
 
 TCP, SSH, RST = 6, 22, 0x04
 
+IPV4_BYTES = 4
+
 SHORTEST = 20
 """Bytes of a header of IPv4: a guest may send less."""
 
@@ -41,7 +43,9 @@ class Traffic:
     """What became of a guest's network."""
 
     addressed: bool = False
-    """Whether it spoke with an address of its own."""
+    """Whether it spoke with an address of the network that it was given."""
+    elsewhere: str = ""
+    """An address of another network with which it spoke: one that was baked in, or that it gave itself."""
     refused: bool = False
     """Whether it answered that nothing listens at its SSH server's port."""
     attempts: tuple[Attempt, ...] = ()
@@ -50,19 +54,24 @@ class Traffic:
 
 def read(capture: bytes, *, port: int = SSH) -> Traffic:
     """Return what a capture tells; one that is cut off tells what stands before."""
-    addressed, refused, tried = False, False, Counter[Attempt]()
+    spoke, refused, tried = set[ipaddress.IPv4Address](), False, Counter[Attempt]()
     for kind, payload in _sent(capture):
+        own = payload[14:18] if kind == ARP else payload[12:16] if kind == IPV4 else b""
+        if any(own) and len(own) == IPV4_BYTES:
+            spoke.add(ipaddress.IPv4Address(own))
         if kind == ARP:
-            addressed = addressed or any(payload[14:18])
             continue
-        addressed = addressed or (kind == IPV4 and any(payload[12:16]))
         refused = refused or _refuses(kind, payload, port)
         found = _attempt(watcher.read(payload))
         if found is not None:
             tried[found] += 1
     attempts = (Attempt(address=one.address, protocol=one.protocol, port=one.port, name=one.name, times=times)
                 for one, times in tried.items())  # fmt: skip
-    return Traffic(addressed=addressed, refused=refused, attempts=tuple(attempts))
+    elsewhere = sorted(one for one in spoke if one not in NETWORK[0])
+    return Traffic(
+        addressed=len(elsewhere) < len(spoke), elsewhere=str(elsewhere[0]) if elsewhere else "", refused=refused,
+        attempts=tuple(attempts),
+    )  # fmt: skip
 
 
 def _sent(capture: bytes) -> Iterator[tuple[int, bytes]]:

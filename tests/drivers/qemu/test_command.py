@@ -97,3 +97,22 @@ def test_firmware_that_is_of_no_use_is_passed_over(
 
 def test_a_comma_in_a_path_stays_one() -> None:
     assert firmware.escaped("/a,b") == "/a,,b"
+
+
+def test_an_empty_description_of_a_firmware_hides_another_of_its_name(
+    descriptions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In /etc an administrator says so (QEMU's docs/interop/firmware.json)."""
+    own = tmp_path / "etc"
+    own.mkdir()
+    monkeypatch.setattr(firmware, "DESCRIPTIONS", (own, descriptions))
+    (descriptions / "50-edk2.json").write_text("{")
+    (own / "50-edk2.json").write_text("")
+    with pytest.raises(BootError, match="no UEFI firmware"):
+        firmware.arguments("uefi", tmp_path)
+
+
+def test_a_description_of_a_firmware_that_cannot_be_read_is_named(descriptions: Path, tmp_path: Path) -> None:
+    (descriptions / "50-edk2.json").write_text("{")
+    with pytest.raises(BootError, match=r"firmware .*50-edk2\.json cannot be read"):
+        firmware.arguments("uefi", tmp_path)

@@ -12,6 +12,8 @@ from imagetest.drivers.qemu.traffic import Traffic
 
 DATA = Path(__file__).parent / "data"
 UP = (DATA / "up.console").read_text()
+STARTING = "A start job is running for something (1min / no limit)"
+UNSAID = "and its console does not say that it has come up"
 
 
 def recorded(name: str) -> str:
@@ -57,6 +59,33 @@ def test_a_boot_loader_without_a_system_is_recognised_by_its_prompt(said: str) -
     assert found.reason == "its boot loader finds no system to start"
 
 
+def test_a_prompt_that_may_count_down_is_the_end_only_once_nothing_more_is_said() -> None:
+    said = "SYSLINUX 6.04\nboot: "
+
+    assert console.dead(said, silent=5.0) is None
+    assert console.dead(f"{said}\nLinux version 6.1", silent=90.0) is None
+    assert console.dead(said, silent=90.0) == console.Trouble(reason="its boot loader finds no system to start")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("[!!!!!!] Failed to mount API filesystems.\n", "its systemd gave up: Failed to mount API filesystems."),
+        ("[    3.1] systemd[1]: Freezing execution.\n", "its systemd gave up"),
+        (
+            "!!!! X64 Exception Type - 0D(#GP - General Protection)  CPU Apic ID - 00000000 !!!!",
+            "its firmware crashed: X64 Exception Type - 0D(#GP - General Protection)  CPU Apic ID - 00000000 !!!!",
+        ),
+        ("dracut:/# ", "it does not find its root file system and stopped in the emergency shell of its initial one"),
+    ],
+)
+def test_what_nothing_goes_on_from_is_recognised(said: str, reason: str) -> None:
+    found = console.dead(said)
+
+    assert found is not None
+    assert found.reason == reason
+
+
 @pytest.mark.parametrize("name", ["up.console", "up.firmware"])
 def test_a_machine_that_comes_up_is_not_given_up(name: str) -> None:
     assert console.dead(recorded(name)) is None
@@ -68,6 +97,17 @@ def test_a_machine_that_comes_up_is_not_given_up(name: str) -> None:
         (UP, Traffic(addressed=True, refused=True), "it has a network and no SSH server listens within 60 seconds"),
         (UP, Traffic(addressed=True), "it has a network and its SSH server does not answer within 60 seconds"),
         (UP, Traffic(), "it came up without a network within 60 seconds"),
+        (
+            UP,
+            Traffic(elsewhere="192.168.1.50"),
+            "it has the address 192.168.1.50, which is not of the network that it was given, within 60 seconds",
+        ),
+        (
+            STARTING,
+            Traffic(addressed=True, refused=True),
+            f"it has a network and no SSH server listens within 60 seconds, {UNSAID}",
+        ),
+        ("", Traffic(addressed=True, refused=True), "it has a network and no SSH server listens within 60 seconds"),
         ("Loading...", Traffic(), "it was still booting after 60 seconds"),
         ("", Traffic(), "it was still booting after 60 seconds"),
     ],

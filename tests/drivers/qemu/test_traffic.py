@@ -50,6 +50,14 @@ def test_a_machine_with_a_network_and_no_ssh_server_refuses() -> None:
     assert not traffic.read((DATA / "no-ssh.pcap").read_bytes(), port=2222).refused
 
 
+@pytest.mark.parametrize("address", ["192.168.1.50", "169.254.7.9"])
+def test_an_address_that_was_baked_in_or_made_up_is_none_of_the_network(address: str) -> None:
+    asks = bytes(14) + ipaddress.ip_address(address).packed + bytes(10)
+    found = traffic.read(capture(ethernet(asks, kind=traffic.ARP), ethernet(udp("1.2.3.4", 53, source=address))))
+
+    assert (found.addressed, found.elsewhere) == (False, address)
+
+
 def test_a_machine_without_a_network_never_has_an_address() -> None:
     found = traffic.read((DATA / "no-network.pcap").read_bytes())
 
