@@ -51,7 +51,7 @@ def _serve(images: dict[str, str], *, region: str, user: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with AwsWithBodies(images=images, region=region, user=user) as aws:
         heard = list[int]()
-        for number in ENDING:  # to raise from a handler is no way to end: what a finalizer is raised into is lost
+        for number in ENDING:  # a shell has what it starts in the background ignore SIGINT, and Python leaves that so
             signal.signal(number, lambda signum, _frame: heard.append(signum))
         lines = [f"export {name}={shlex.quote(value)}" for name, value in aws.environ().items()]
         lines += [f"# {aws.ami(name)}  {name}" for name in images]
