@@ -48,10 +48,11 @@ def _run(command: list[str], images: dict[str, str], *, region: str, user: str) 
 
 
 def _serve(images: dict[str, str], *, region: str, user: str) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts in the background ignore it
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with AwsWithBodies(images=images, region=region, user=user) as aws:
         heard = list[int]()
-        for number in ENDING:  # a shell has what it starts in the background ignore SIGINT, and Python leaves that so
+        for number in ENDING:
             signal.signal(number, lambda signum, _frame: heard.append(signum))
         lines = [f"export {name}={shlex.quote(value)}" for name, value in aws.environ().items()]
         lines += [f"# {aws.ami(name)}  {name}" for name in images]
